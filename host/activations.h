@@ -1,0 +1,25 @@
+// What the two projections share: their activations and their weight.
+#pragma once
+
+#include "call.h"
+#include "kernel_table.h"
+#include "weight.h"
+
+namespace lowbit::core {
+
+// A weight of this operation that lives on the stream's device.
+Status check_weight(const Validator& check, const lowbit_weight* weight, lowbit_operation operation,
+                    const Stream& stream);
+
+// `input` as far as it can be told without the weight: types, format, rule, group, scales. `groups` is how many groups
+// per_token makes of values [B, Hi, T, n].
+Status check_activations(const Validator& check, lowbit_activations* input);
+Status check_scale_count(const Validator& check, lowbit_activations* input, int64_t groups);
+
+inline bool is_packed(const lowbit_activations& input) { return input.values.type == LOWBIT_TYPE_I32; }
+
+// The operand that a kernel reads: packed codes as they came, floats of format f32 as they came, other floats quantised
+// into the stream's scratch. `per_token` is the grouping that per_token means for this operation.
+Status quantized(Stream& stream, const lowbit_activations& input, lowbit_group per_token, ActivationOperand* operand);
+
+}  // namespace lowbit::core

@@ -1,0 +1,173 @@
+#include "backend.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+
+#include "call.h"
+#include "guard.h"
+#include "host_device.h"
+#include "invalid_argument.h"
+#include "text.h"
+
+namespace lowbit::core {
+namespace {
+
+using Open = Status (*)(const lowbit_device_options&, std::span<const KernelRow>, std::shared_ptr<Device>*);
+
+Status open_cpu(const lowbit_device_options& options, std::span<const KernelRow> kernels,
+                std::shared_ptr<Device>* device) {
+  return open_host_device(Backend::cpu, options, kernels, device);
+}
+
+Status open_reference(const lowbit_device_options& options, std::span<const KernelRow> kernels,
+                      std::shared_ptr<Device>* device) {
+  return open_host_device(Backend::reference, options, kernels, device);
+}
+
+struct BackendRow {
+  const char* name;
+  Open open;  // null: not built in
+};
+constexpr BackendRow kBackends[] = {
+    {"cuda", nullptr}, {"vulkan", nullptr}, {"cpu", &open_cpu}, {"reference", &open_reference}};
+
+Status open(const BackendRow& backend, const lowbit_device_options& options, std::span<const KernelRow> kernels,
+            std::shared_ptr<Device>* device) {
+  if (backend.open == nullptr) return {LOWBIT_UNAVAILABLE, "not_built: this build of lowbit leaves it out"};
+  return backend.open(options, kernels, device);
+}
+
+// "cpu, reference": those that open right now.
+std::string available_backends() {
+  std::string names;
+  for (const BackendRow& backend : kBackends) {
+    std::shared_ptr<Device> device;
+    lowbit_device_options options{};
+    if (open(backend, options, kernel_table(), &device).ok())
+      names += fmt::format("{}{}", names.empty() ? "" : ", ", backend.name);
+  }
+  return names;
+}
+
+}  // namespace
+
+Status open_device(const lowbit_device_options& options, std::span<const KernelRow> kernels,
+                   std::shared_ptr<Device>* device) {
+  std::string_view wanted = options.backend == nullptr ? "auto" : options.backend;
+  const char* argument = "backend";
+  if (wanted == "auto") {
+    const char* filled_in = std::getenv("LOWBIT_BACKEND");
+    if (filled_in != nullptr && *filled_in != '\0') wanted = filled_in, argument = "LOWBIT_BACKEND";
+  }
+  std::string reasons;
+  for (const BackendRow& backend : kBackends) {
+    if (wanted != "auto" && wanted != backend.name) continue;
+    const Status status = open(backend, options, kernels, device);
+    if (status.ok() || status.code() == LOWBIT_INVALID_ARGUMENT) return status;
+    if (wanted != "auto") {
+      return {status.code(),
+              fmt::format("{} '{}' cannot be opened ({}); there is {}", argument, wanted, status.sentence(),
+                          available_backends()),
+              status.native_code()};
+    }
+    reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", backend.name, status.sentence());
+  }
+  if (wanted == "auto") return {LOWBIT_UNAVAILABLE, "no backend can be opened: " + reasons};
+  return invalid_argument("{} is '{}', it may be auto, cuda, vulkan, cpu or reference; there is {}", argument, wanted,
+                          available_backends());
+}
+
+}  // namespace lowbit::core
+
+using namespace lowbit::core;
+
+lowbit_status lowbit_device_open(const lowbit_device_options* options, lowbit_device** device) {
+  return boundary([&]() -> Status {
+    const Validator check("device_open");
+    if (device == nullptr) return check.fail("device is NULL");
+    lowbit_device_options copy{};
+    if (options != nullptr) LOWBIT_TRY(read_struct(check, "options", options, &copy));
+    LOWBIT_TRY(check.member("options.guard", copy.guard, {LOWBIT_GUARD_FIRST_USE, LOWBIT_GUARD_OFF}));
+    auto handle = std::make_unique<lowbit_device>();
+    LOWBIT_TRY(open_device(copy, kernel_table(), &handle->device));
+    *device = handle.release();
+    return {};
+  });
+}
+
+void lowbit_device_close(lowbit_device* device) { delete device; }
+
+lowbit_status lowbit_device_get_info(const lowbit_device* device, lowbit_device_info* info) {
+  return boundary([&]() -> Status {
+    const Validator check("device_get_info");
+    if (device == nullptr) return check.fail("device is NULL");
+    lowbit_device_info copy{};
+    LOWBIT_TRY(read_struct(check, "info", info, &copy));
+    *info = device->device->info();
+    return {};
+  });
+}
+
+lowbit_status lowbit_device_warm_up(lowbit_device* device, uint32_t operations) {
+  return boundary([&]() -> Status {
+    if (device == nullptr) return Validator("device_warm_up").fail("device is NULL");
+    for (int operation = 0; operation < kOperationCount; ++operation) {
+      if (operations != 0 && (operations >> operation & 1) == 0) continue;
+      LOWBIT_TRY(guard(device->device, {static_cast<lowbit_operation>(operation), {}, {}, {}}));
+    }
+    return {};
+  });
+}
+
+lowbit_status lowbit_backend_get_info(uint32_t index, lowbit_backend_info* info) {
+  return boundary([&]() -> Status {
+    const Validator check("backend_get_info");
+    lowbit_backend_info copy{};
+    LOWBIT_TRY(read_struct(check, "info", info, &copy));
+    if (index >= std::size(kBackends))
+      return check.fail("index is {}, it may be 0 to {}", index, std::size(kBackends) - 1);
+    std::shared_ptr<Device> device;
+    const Status status = open(kBackends[index], lowbit_device_options{}, kernel_table(), &device);
+    copy_text(info->name, kBackends[index].name);
+    copy_text(info->reason, status.sentence());
+    info->available = status.ok();
+    return {};
+  });
+}
+
+lowbit_status lowbit_explain(const lowbit_device* device, const lowbit_query* query, lowbit_candidate* candidates,
+                             size_t* count) {
+  return boundary([&]() -> Status {
+    const Validator check("explain");
+    if (device == nullptr) return check.fail("device is NULL");
+    if (count == nullptr) return check.fail("count is NULL");
+    if (candidates == nullptr && *count != 0) return check.fail("candidates is NULL, but count is {}", *count);
+    lowbit_query q{};
+    LOWBIT_TRY(read_struct(check, "query", query, &q));
+    if (static_cast<uint32_t>(q.operation) >= kOperationCount)
+      return check.fail("query.operation is {}, it may be 0 to {}", static_cast<int32_t>(q.operation),
+                        kOperationCount - 1);
+    const bool has_activations = q.operation == LOWBIT_QUANTIZE_PACK || q.operation == LOWBIT_LOWRANK_PROJECTION ||
+                                 q.operation == LOWBIT_DECODER_TAIL;
+    Request request{q.operation, {}, {}, {}};
+    if (has_activations) request.activations = q.activations;
+    if (q.operation != LOWBIT_QUANTIZE_PACK) request.weights = q.weights;
+    size_t found = 0;
+    bool served = false;
+    for (const KernelRow& kernel : device->device->kernels()) {
+      if (!is_candidate(*device->device, kernel, request)) continue;
+      if (found < *count) {
+        lowbit_candidate& entry = candidates[found] = {};
+        const bool usable = is_usable(*device->device, kernel);
+        entry.kernel = kernel.name;
+        entry.selected = usable && !served;
+        if (!usable) copy_text(entry.reason, why_not(*device->device, kernel));
+        served |= usable;
+      }
+      ++found;
+    }
+    *count = found;
+    return {};
+  });
+}

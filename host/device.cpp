@@ -1,0 +1,93 @@
+#include "device.h"
+
+#include <utility>
+
+#include "kernel_table.h"
+
+namespace lowbit::core {
+
+Device::Device(Backend backend, lowbit_device_info info, std::span<const KernelRow> kernels,
+               const lowbit_device_options& how)
+    : backend_(backend),
+      info_(info),
+      kernels_(kernels),
+      states_(new std::atomic<KernelState>[kernels.size()]()),
+      allow_fallback_(how.allow_fallback != 0),
+      guard_(how.guard) {}
+
+Device::~Device() = default;
+
+size_t Device::index_of(const KernelRow& kernel) const { return static_cast<size_t>(&kernel - kernels_.data()); }
+
+KernelState Device::state(const KernelRow& kernel) const { return states_[index_of(kernel)].load(); }
+
+void Device::set_state(const KernelRow& kernel, KernelState state) { states_[index_of(kernel)].store(state); }
+
+Memory& Memory::operator=(Memory&& other) noexcept {
+  if (this != &other) {
+    reset();
+    device_ = std::move(other.device_);
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+  }
+  return *this;
+}
+
+Status Memory::create(std::shared_ptr<Device> device, size_t size, Memory* memory) {
+  Memory made;
+  LOWBIT_TRY(device->allocate(size, &made.data_));
+  made.device_ = std::move(device);
+  made.size_ = size;
+  *memory = std::move(made);
+  return {};
+}
+
+void Memory::reset() noexcept {
+  if (data_ != nullptr) device_->release(data_);
+  data_ = nullptr;
+  device_.reset();
+}
+
+Status Stream::begin() {
+  if (!fault_.ok()) return fault_;
+  if (scratch_.size() > 1) LOWBIT_TRY(reserve_scratch(scratch_size()));
+  scratch_used_ = 0;
+  return {};
+}
+
+Status Stream::scratch(size_t size, void** memory) {
+  constexpr size_t kAlignment = 64;
+  size = (size + kAlignment - 1) / kAlignment * kAlignment;
+  if (scratch_.empty() || scratch_.back().size() - scratch_used_ < size) {
+    Memory piece;
+    LOWBIT_TRY(Memory::create(device_, size, &piece));
+    scratch_.push_back(std::move(piece));
+    scratch_used_ = 0;
+  }
+  *memory = static_cast<std::byte*>(scratch_.back().data()) + scratch_used_;
+  scratch_used_ += size;
+  return {};
+}
+
+Status Stream::reserve_scratch(size_t size) {
+  if (scratch_.size() == 1 && scratch_.front().size() >= size) return {};
+  if (size == 0) return {};
+  Memory whole;
+  LOWBIT_TRY(Memory::create(device_, size, &whole));
+  scratch_.clear();
+  scratch_.push_back(std::move(whole));
+  scratch_used_ = 0;
+  return {};
+}
+
+size_t Stream::scratch_size() const {
+  size_t size = 0;
+  for (const Memory& piece : scratch_) size += piece.size();
+  return size;
+}
+
+void Stream::set_fault(Status fault) {
+  if (fault_.ok()) fault_ = std::move(fault);
+}
+
+}  // namespace lowbit::core

@@ -1,0 +1,124 @@
+// What a backend must provide: memory, streams, and copies between host and device. Kernels come from the kernel table.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lowbit/lowbit.h"
+#include "status.h"
+
+namespace lowbit::core {
+
+enum class Backend { cuda, vulkan, cpu, reference };
+
+struct KernelRow;
+class Stream;
+
+// What was found about a kernel on this device.
+enum class KernelState : uint8_t { untested, passed, barred };
+
+class Device : public std::enable_shared_from_this<Device> {
+ public:
+  Device(Backend backend, lowbit_device_info info, std::span<const KernelRow> kernels,
+         const lowbit_device_options& how);
+  virtual ~Device();
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  Backend backend() const { return backend_; }
+  const lowbit_device_info& info() const { return info_; }
+  bool allow_fallback() const { return allow_fallback_; }
+  lowbit_guard guard() const { return guard_; }
+
+  // The table, best first; every row of every backend.
+  std::span<const KernelRow> kernels() const { return kernels_; }
+  KernelState state(const KernelRow& kernel) const;
+  void set_state(const KernelRow& kernel, KernelState state);
+
+  // Uninitialised memory aligned to 64 bytes; release() waits for its last use.
+  virtual Status allocate(size_t size, void** memory) = 0;
+  virtual void release(void* memory) noexcept = 0;
+  virtual Status create_stream(std::unique_ptr<Stream>* stream) = 0;
+
+ private:
+  size_t index_of(const KernelRow& kernel) const;
+
+  Backend backend_;
+  lowbit_device_info info_;
+  std::span<const KernelRow> kernels_;
+  std::unique_ptr<std::atomic<KernelState>[]> states_;
+  bool allow_fallback_;
+  lowbit_guard guard_;
+};
+
+// A piece of device memory that keeps its device alive.
+class Memory {
+ public:
+  Memory() = default;
+  Memory(Memory&& other) noexcept { *this = std::move(other); }
+  Memory& operator=(Memory&& other) noexcept;
+  ~Memory() { reset(); }
+  static Status create(std::shared_ptr<Device> device, size_t size, Memory* memory);
+
+  void* data() const { return data_; }
+  size_t size() const { return size_; }
+
+ private:
+  void reset() noexcept;
+  std::shared_ptr<Device> device_;
+  void* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+// An in-order queue, and the scratch memory of the calls on it.
+class Stream {
+ public:
+  explicit Stream(std::shared_ptr<Device> device) : device_(std::move(device)) {}
+  virtual ~Stream() = default;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  Device& device() const { return *device_; }
+
+  virtual Status copy_to_device(void* data, uint64_t offset, const void* host, size_t size) = 0;
+  virtual Status copy_to_host(void* host, const void* data, uint64_t offset, size_t size) = 0;
+  virtual Status flush() = 0;
+  virtual Status synchronize() = 0;
+
+  // Starts an operation: a fault that showed since the last call is returned here, and all scratch is free again.
+  Status begin();
+  // Memory for the operation in progress, aligned to 64. Pieces never move; what did not fit is joined at the next
+  // begin().
+  Status scratch(size_t size, void** memory);
+  Status reserve_scratch(size_t size);
+  size_t scratch_size() const;
+
+  // Keeps the first fault: begin() and synchronize() return it from then on.
+  void set_fault(Status fault);
+  const Status& fault() const { return fault_; }
+
+  const char* last_kernel = "";
+
+ private:
+  std::shared_ptr<Device> device_;
+  std::vector<Memory> scratch_;
+  size_t scratch_used_ = 0;  // of the last piece
+  Status fault_;
+};
+
+}  // namespace lowbit::core
+
+// The handles of the C boundary.
+struct lowbit_device {
+  std::shared_ptr<lowbit::core::Device> device;
+};
+struct lowbit_stream {
+  std::unique_ptr<lowbit::core::Stream> stream;
+};
+struct lowbit_buffer {
+  lowbit::core::Memory memory;
+};

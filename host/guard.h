@@ -1,0 +1,18 @@
+// The parity guard: a kernel computes a small built-in case and must give the reference's bits before it may serve.
+#pragma once
+
+#include <string>
+
+#include "device.h"
+#include "kernel_table.h"
+
+namespace lowbit::core {
+
+// Tests every kernel that may serve the request and was not tested yet; a kernel that differs is barred on this device
+// for the life of the process. Does nothing when the device's guard is off. The reference itself is not tested.
+Status guard(const std::shared_ptr<Device>& device, const Request& request);
+
+// What the guard found wrong with a barred kernel: "parity_mismatch: ..." with kernel, device, index, got and expected.
+std::string guard_report(const Device& device, const KernelRow& kernel);
+
+}  // namespace lowbit::core

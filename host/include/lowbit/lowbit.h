@@ -1,0 +1,354 @@
+/* lowbit: compute kernels for low-bit neural networks, the same bits on every backend.
+ *
+ * This header is the only binary boundary of the library; lowbit.hpp is a header-only C++ layer over it.
+ * What each operation computes, bit for bit, is written down in docs/numerics.md; the byte diagrams of every packed
+ * format are in docs/formats.md.
+ *
+ * Conventions
+ *   Status      Every call that can fail returns a lowbit_status. lowbit_last_error() then holds one sentence, of the
+ *               calling thread, that names the argument, what it was and what it may be. Nothing prints, exits or
+ * aborts, no C++ exception crosses this boundary, and a call that fails on its arguments has written nothing. Structs
+ * A struct that may grow starts with `struct_size`; set it to sizeof and zero the rest. Zero is the default of every
+ * field unless its comment says otherwise. Memory      `data` of a tensor is memory of the stream's device: a host
+ * pointer for the backends `reference` and `cpu`. It is the caller's own, or a lowbit_buffer's. Outputs must not
+ * overlap inputs or each other. Streams     A stream is an in-order queue used by one thread at a time; devices may be
+ * shared freely. A call enqueues work (host backends run it at once) and operands must live until it has run. LOWBIT_OK
+ * says that work was enqueued; a fault that shows later is returned by the stream's next call or
+ * lowbit_stream_synchronize(). Floats      Results do not depend on the caller's rounding mode or flush-to-zero
+ * setting; both are left as they were.
+ */
+#ifndef LOWBIT_LOWBIT_H
+#define LOWBIT_LOWBIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(LOWBIT_SHARED) && defined(_WIN32)
+#define LOWBIT_API __declspec(dllimport)
+#elif defined(__GNUC__)
+#define LOWBIT_API __attribute__((visibility("default")))
+#else
+#define LOWBIT_API
+#endif
+
+/* Enums are int32 in C++ too, so that a number out of range is an error with a sentence, not undefined behaviour. */
+#ifdef __cplusplus
+#define LOWBIT_INT32 : int32_t
+extern "C" {
+#else
+#define LOWBIT_INT32
+#endif
+
+/* ---- Status ------------------------------------------------------------------------------------------------------ */
+
+typedef enum lowbit_status LOWBIT_INT32 {
+  LOWBIT_OK = 0,
+  LOWBIT_INVALID_ARGUMENT = 1, /* the caller's mistake; the sentence names the argument */
+  LOWBIT_UNSUPPORTED = 2,      /* no kernel of this device does it, and falling back was not allowed */
+  LOWBIT_UNAVAILABLE = 3,      /* the backend or device cannot be opened here; the sentence lists what there is */
+  LOWBIT_NOT_READY = 4,        /* needs a warm-up first (inside a graph capture) */
+  LOWBIT_OUT_OF_MEMORY = 5,
+  LOWBIT_DEVICE_LOST = 6,
+  LOWBIT_DRIVER_ERROR = 7, /* lowbit_last_native_code() has the driver's own code */
+  LOWBIT_INTERNAL = 8      /* a fault of lowbit itself; please report it */
+} lowbit_status;
+
+/* "1.2.3". Static. */
+LOWBIT_API const char* lowbit_version(void);
+/* "invalid_argument". Static; NULL for a number that is no status. */
+LOWBIT_API const char* lowbit_status_name(lowbit_status status);
+/* The sentence of this thread's last failed call, "" when there was none. Valid until this thread's next lowbit call.
+ */
+LOWBIT_API const char* lowbit_last_error(void);
+/* The driver's code (CUresult, VkResult) behind that failure, 0 when it did not come from a driver. */
+LOWBIT_API int64_t lowbit_last_native_code(void);
+
+/* ---- Names ------------------------------------------------------------------------------------------------------- */
+
+typedef enum lowbit_operation LOWBIT_INT32 {
+  LOWBIT_QUANTIZE_PACK = 0,
+  LOWBIT_PACK_WEIGHT = 1,
+  LOWBIT_LOWRANK_PROJECTION = 2,
+  LOWBIT_DECODER_TAIL = 3,
+  LOWBIT_RHO_COMPRESS = 4,
+  LOWBIT_RHO_EXPAND = 5
+} lowbit_operation;
+
+/* Element types of tensors in memory. */
+typedef enum lowbit_type LOWBIT_INT32 {
+  LOWBIT_TYPE_F32 = 0,
+  LOWBIT_TYPE_F16 = 1,  /* reserved: no kernel yet */
+  LOWBIT_TYPE_BF16 = 2, /* reserved: no kernel yet */
+  LOWBIT_TYPE_I32 = 3,  /* a word of four int8 codes, the first in the low byte */
+  LOWBIT_TYPE_U8 = 4    /* a byte of packed codes */
+} lowbit_type;
+
+/* How values are coded. Activations: int8, int4, uint8, or f32 (left as floats). Weights and rho: int8, ternary,
+ * binary. */
+typedef enum lowbit_format LOWBIT_INT32 {
+  LOWBIT_INT8 = 0,    /* -127..127 */
+  LOWBIT_INT4 = 1,    /* -7..7, riding in int8 lanes */
+  LOWBIT_UINT8 = 2,   /* 0..255: negative values become 0 */
+  LOWBIT_TERNARY = 3, /* -1, 0, +1 in 2 bits */
+  LOWBIT_BINARY = 4,  /* -1, +1 in 1 bit */
+  LOWBIT_F32 = 5      /* activations that are not quantised; results are of the parity class `bounded` */
+} lowbit_format;
+
+/* How the scale of a group comes from its magnitudes. Ternary and binary weights have one rule of their own, the mean.
+ */
+typedef enum lowbit_rule LOWBIT_INT32 {
+  LOWBIT_ABSMAX = 0, /* the largest fits exactly; nothing is clipped */
+  LOWBIT_ABSMEAN = 1 /* twice the mean fits; the rest is clipped */
+} lowbit_rule;
+
+/* Which values share a scale. */
+typedef enum lowbit_group LOWBIT_INT32 {
+  LOWBIT_PER_TENSOR = 0,
+  LOWBIT_PER_TOKEN = 1,           /* each row along the last axis; decoder_tail: as PER_TOKEN_ALL_HEADS */
+  LOWBIT_PER_TOKEN_ALL_HEADS = 2, /* [B, H, T, n]: the [H, n] values of token (b, t), in (h, i) order; B*T scales */
+  LOWBIT_PER_CHANNEL = 3          /* weights: the values along the second-to-last axis */
+} lowbit_group;
+
+/* ---- Devices ----------------------------------------------------------------------------------------------------- */
+
+typedef struct lowbit_device lowbit_device;
+typedef struct lowbit_stream lowbit_stream;
+typedef struct lowbit_buffer lowbit_buffer;
+typedef struct lowbit_weight lowbit_weight;
+
+/* What a device can do beyond the plain. */
+typedef enum lowbit_feature LOWBIT_INT32 { LOWBIT_FEATURE_AVX2 = 1 << 0 } lowbit_feature;
+/* "avx2". Static; NULL for a bit without a name. */
+LOWBIT_API const char* lowbit_feature_name(uint64_t feature);
+
+/* The parity guard: before a kernel may serve it computes a small built-in case once per device and must give the
+ * reference's bits, when a weight is prepared for it or lowbit_device_warm_up() asks. A launch never guards. */
+typedef enum lowbit_guard LOWBIT_INT32 { LOWBIT_GUARD_FIRST_USE = 0, LOWBIT_GUARD_OFF = 1 } lowbit_guard;
+
+typedef struct lowbit_device_options {
+  uint32_t struct_size;
+  /* "auto", "cuda", "vulkan", "cpu", "reference"; NULL is "auto": the first that works, in that order. The environment
+   * variable LOWBIT_BACKEND fills in "auto" and NULL only; an explicit name wins. */
+  const char* backend;
+  /* Which device of the backend; NULL is its first. The host backends have one, "0". */
+  const char* device;
+  /* Features (lowbit_feature bits) the device must pretend to lack. */
+  uint64_t disabled_features;
+  /* Non-zero: an operation that this backend lacks may run on the reference, where the device's memory is host memory.
+   * Zero: it returns LOWBIT_UNSUPPORTED. */
+  int32_t allow_fallback;
+  lowbit_guard guard;
+} lowbit_device_options;
+
+typedef struct lowbit_device_info {
+  uint32_t struct_size;
+  char backend[16];     /* "cpu" */
+  char name[128];       /* "AMD EPYC 9654" */
+  char isa[32];         /* the best instruction set in use: "avx2", "scalar" */
+  uint64_t features;    /* lowbit_feature bits, after masking */
+  uint64_t memory_size; /* bytes of the device's memory, 0 when not known */
+  int32_t host_memory;  /* non-zero: its memory can be read and written by the host directly */
+} lowbit_device_info;
+
+/* options may be NULL. Errors: LOWBIT_INVALID_ARGUMENT for an unknown name, LOWBIT_UNAVAILABLE for a known backend that
+ * is not built in or has no device. LOWBIT_CPU_ISA (`avx2`, `scalar`) forces the cpu device's instruction set. */
+LOWBIT_API lowbit_status lowbit_device_open(const lowbit_device_options* options, lowbit_device** device);
+/* Streams, buffers and weights keep their device alive; closing it early is allowed. NULL is allowed. */
+LOWBIT_API void lowbit_device_close(lowbit_device* device);
+LOWBIT_API lowbit_status lowbit_device_get_info(const lowbit_device* device, lowbit_device_info* info);
+/* Runs the parity guard for every kernel of these operations that this device may use (bit 1 << operation each; 0 is
+ * all). A kernel that fails is barred on this device for the life of the process and the next one serves. */
+LOWBIT_API lowbit_status lowbit_device_warm_up(lowbit_device* device, uint32_t operations);
+
+/* One of the backends this library knows. */
+typedef struct lowbit_backend_info {
+  uint32_t struct_size;
+  char name[16];
+  int32_t available;
+  char reason[256]; /* why it is not: "not_built: ...", "no_driver: ..."; "" when it is available */
+} lowbit_backend_info;
+/* The index-th backend in the order of `auto`; LOWBIT_INVALID_ARGUMENT past the last. */
+LOWBIT_API lowbit_status lowbit_backend_get_info(uint32_t index, lowbit_backend_info* info);
+
+/* ---- Which kernel, and why --------------------------------------------------------------------------------------- */
+
+typedef struct lowbit_query {
+  uint32_t struct_size;
+  lowbit_operation operation;
+  lowbit_format activations; /* quantize_pack and the projections */
+  lowbit_format weights;     /* pack_weight, the projections; for rho its encoding */
+} lowbit_query;
+
+typedef struct lowbit_candidate {
+  const char* kernel; /* static */
+  int32_t selected;   /* non-zero for the one that a call would use */
+  char reason[192];   /* why it was passed over; "" for the selected one and for those behind it */
+} lowbit_candidate;
+
+/* Lists the kernels of the device's backend for a call, best first. `count` holds the room in `candidates` on entry and
+ * the number there are on return; candidates may be NULL when it is 0. */
+LOWBIT_API lowbit_status lowbit_explain(const lowbit_device* device, const lowbit_query* query,
+                                        lowbit_candidate* candidates, size_t* count);
+
+/* ---- Buffers and streams ----------------------------------------------------------------------------------------- */
+
+/* `size` bytes of device memory, aligned to 64. Contents are undefined. */
+LOWBIT_API lowbit_status lowbit_buffer_create(lowbit_device* device, uint64_t size, lowbit_buffer** buffer);
+/* Waits for the buffer's last use. NULL is allowed. */
+LOWBIT_API void lowbit_buffer_destroy(lowbit_buffer* buffer);
+/* What goes into lowbit_tensor.data. */
+LOWBIT_API void* lowbit_buffer_data(const lowbit_buffer* buffer);
+LOWBIT_API uint64_t lowbit_buffer_size(const lowbit_buffer* buffer);
+
+LOWBIT_API lowbit_status lowbit_stream_create(lowbit_device* device, lowbit_stream** stream);
+/* Waits for its work. NULL is allowed. */
+LOWBIT_API void lowbit_stream_destroy(lowbit_stream* stream);
+/* Submits what was enqueued, without waiting. */
+LOWBIT_API lowbit_status lowbit_stream_flush(lowbit_stream* stream);
+/* Waits until everything enqueued has run and returns the first fault that showed. */
+LOWBIT_API lowbit_status lowbit_stream_synchronize(lowbit_stream* stream);
+/* Scratch memory belongs to the stream. It grows when a call needs more than any before it; reserving the most that
+ * will be needed (lowbit_stream_scratch_size() after a trial run) keeps every later call free of allocation. Bytes. */
+LOWBIT_API lowbit_status lowbit_stream_reserve_scratch(lowbit_stream* stream, uint64_t size);
+LOWBIT_API uint64_t lowbit_stream_scratch_size(const lowbit_stream* stream);
+/* The kernel behind the stream's last operation, "" before the first. Static. */
+LOWBIT_API const char* lowbit_stream_last_kernel(const lowbit_stream* stream);
+/* Enqueues a copy between host memory and `offset` bytes into device memory; the host memory must live until it ran. */
+LOWBIT_API lowbit_status lowbit_copy_to_device(lowbit_stream* stream, void* device_data, uint64_t offset,
+                                               const void* host, uint64_t size);
+LOWBIT_API lowbit_status lowbit_copy_to_host(lowbit_stream* stream, void* host, const void* device_data,
+                                             uint64_t offset, uint64_t size);
+
+/* ---- Operands ---------------------------------------------------------------------------------------------------- */
+
+/* A tensor in C order. Its last axis is contiguous; the row (last axis) with flat index r over the leading axes starts
+ * r * row_stride elements after the first. */
+typedef struct lowbit_tensor {
+  void* data;         /* aligned to the element type */
+  uint64_t offset;    /* bytes from `data` to the first element */
+  uint64_t size;      /* bytes there are from `data`; checked against the shape; 0: not known, not checked */
+  int64_t shape[4];   /* the first `rank` count */
+  int64_t row_stride; /* elements, at least the last axis' length; 0: rows are contiguous */
+  int32_t rank;       /* 1..4 */
+  lowbit_type type;
+} lowbit_tensor;
+
+/* Bytes that `count` weights take when packed; 0 for a format that is none of int8, ternary, binary. */
+LOWBIT_API uint64_t lowbit_packed_weight_size(lowbit_format format, uint64_t count);
+/* The same for a compressed tensor of `count` values: its blocks of 32 each start on a byte of their own. */
+LOWBIT_API uint64_t lowbit_rho_packed_size(lowbit_format encoding, uint64_t count);
+/* Blocks, that is scales, of a compressed tensor of `count` values. */
+LOWBIT_API uint64_t lowbit_rho_block_count(uint64_t count);
+
+/* ---- Operations -------------------------------------------------------------------------------------------------- */
+
+/* Quantises floats and packs four codes into a word. Parity class exact. A group that holds a NaN or an infinity, or
+ * whose sum overflows, gets the scale NaN (0x7fc00000) and codes 0. Source: docs/numerics.md, "Scales" and "Codes". */
+typedef struct lowbit_quantize_pack_args {
+  uint32_t struct_size;
+  lowbit_format format; /* int8, int4, uint8 */
+  lowbit_rule rule;
+  lowbit_group group;   /* per_tensor, per_token, per_token_all_heads (rank 4) */
+  lowbit_tensor input;  /* [..., n] F32 */
+  lowbit_tensor codes;  /* out: [..., ceil(n/4)] I32; lanes past n are 0 */
+  lowbit_tensor scales; /* out: [1], [rows] or [B*T] F32, contiguous */
+} lowbit_quantize_pack_args;
+LOWBIT_API lowbit_status lowbit_quantize_pack(lowbit_stream* stream, const lowbit_quantize_pack_args* args);
+
+/* Quantises a weight tensor into its portable packed bytes. Parity class exact. A weight that is not finite, or a sum
+ * of magnitudes that overflows, is LOWBIT_INVALID_ARGUMENT and the sentence has its index. */
+typedef struct lowbit_pack_weight_args {
+  uint32_t struct_size;
+  lowbit_format format; /* int8, ternary, binary */
+  lowbit_rule rule;     /* int8 only */
+  lowbit_group group;   /* per_tensor or per_channel */
+  lowbit_tensor input;  /* [..., K, N] F32, rank 2 to 4 */
+  lowbit_tensor packed; /* out: [lowbit_packed_weight_size] U8, codes in the C order of the input, no padding */
+  lowbit_tensor scales; /* out: [1] or [... * N] F32 */
+} lowbit_pack_weight_args;
+LOWBIT_API lowbit_status lowbit_pack_weight(lowbit_stream* stream, const lowbit_pack_weight_args* args);
+
+/* A packed weight in device memory, in the order that the device's kernel likes. H matrices of K x N:
+ *   lowrank_projection  [H, E, L]: K = E, N = L; scales [H*L] or [1]
+ *   decoder_tail        [H*L, D]:  K = L, N = D; scales [D] or [1]                                                   */
+typedef struct lowbit_weight_desc {
+  uint32_t struct_size;
+  lowbit_operation operation; /* lowrank_projection or decoder_tail */
+  lowbit_format format;       /* int8, ternary, binary */
+  int64_t heads;              /* H */
+  int64_t rows;               /* K: E or L */
+  int64_t columns;            /* N: L or D */
+  const void* packed;         /* host: lowbit_packed_weight_size(format, H*K*N) bytes; not kept */
+  uint64_t packed_size;
+  const float* scales; /* host; not kept */
+  uint64_t scale_count;
+} lowbit_weight_desc;
+/* Runs the parity guard for the kernels that may read it. A ternary code 3 is LOWBIT_INVALID_ARGUMENT. */
+LOWBIT_API lowbit_status lowbit_weight_prepare(lowbit_device* device, const lowbit_weight_desc* desc,
+                                               lowbit_weight** weight);
+/* NULL is allowed. The caller sees to it that no enqueued call still reads it. */
+LOWBIT_API void lowbit_weight_destroy(lowbit_weight* weight);
+/* Bytes it takes on the device, scales included. */
+LOWBIT_API uint64_t lowbit_weight_size(const lowbit_weight* weight);
+
+/* The activations of a projection: floats that the call quantises by `format`, `rule` and `group`; or codes that
+ * quantize_pack made, whose scales come from the device (`scales`) or, where scales.data is NULL, from the host
+ * (`scale`, one for the tensor; frozen into a captured graph). */
+typedef struct lowbit_activations {
+  lowbit_tensor values; /* [B, Hi, T, n] F32, or [B, Hi, T, ceil(n/4)] I32 */
+  lowbit_tensor scales; /* codes only: F32, [1] or one a group */
+  float scale;          /* codes only */
+  lowbit_format format; /* int8, int4, uint8; f32 with F32 values: not quantised (class bounded) */
+  lowbit_rule rule;     /* floats only */
+  lowbit_group group;   /* floats only: per_tensor or per_token */
+} lowbit_activations;
+
+/* out[b,h,t,l] = sum_e a[b, Hi==1 ? 0 : h, t, e] * w[h,e,l], scaled; with a threshold max(out - threshold, 0), NaN kept
+ * (threshold 0 is ReLU). Sums of codes are exact whatever E is. Parity class exact; `bounded` for format f32. */
+typedef struct lowbit_lowrank_projection_args {
+  uint32_t struct_size;
+  int32_t use_threshold; /* non-zero: apply `threshold` */
+  float threshold;
+  lowbit_activations input; /* [B, Hi, T, E], Hi 1 or H; per_token scales: [B*Hi*T] */
+  const lowbit_weight* weight;
+  lowbit_tensor output; /* out: [B, H, T, Lo] F32, 1 <= Lo <= L: the first Lo outputs are computed */
+} lowbit_lowrank_projection_args;
+LOWBIT_API lowbit_status lowbit_lowrank_projection(lowbit_stream* stream, const lowbit_lowrank_projection_args* args);
+
+/* out[b,0,t,d] = sum_h sum_{i<l} y[b,h,t,i] * w[h*L+i, d], scaled. per_token: one scale for a token's [H, l] values.
+ * Parity class exact; `bounded` for format f32. */
+typedef struct lowbit_decoder_tail_args {
+  uint32_t struct_size;
+  int64_t latent; /* l, 1 <= l <= L; needed for codes, whose shape has it only in words; 0: input shape's, codes: L */
+  lowbit_activations input; /* [B, H, T, l]; per_token scales: [B*T] */
+  const lowbit_weight* weight;
+  lowbit_tensor output; /* out: [B, 1, T, D] F32 */
+} lowbit_decoder_tail_args;
+LOWBIT_API lowbit_status lowbit_decoder_tail(lowbit_stream* stream, const lowbit_decoder_tail_args* args);
+
+/* Compresses a float tensor, flattened, in blocks of 32 with a scale each. Parity class exact. Non-finite blocks get
+ * the scale NaN and expand to NaN. */
+typedef struct lowbit_rho_compress_args {
+  uint32_t struct_size;
+  lowbit_format encoding; /* int8, ternary, binary */
+  lowbit_tensor input;    /* any shape, F32 */
+  lowbit_tensor packed;   /* out: [lowbit_rho_packed_size] U8 */
+  lowbit_tensor scales;   /* out: [lowbit_rho_block_count] F32 */
+} lowbit_rho_compress_args;
+LOWBIT_API lowbit_status lowbit_rho_compress(lowbit_stream* stream, const lowbit_rho_compress_args* args);
+
+/* The way back: code * scale, one rounding. Sizes that do not fit the output's count, and a ternary code 3, are errors
+ * that name the block (host backends: at once, with nothing written). */
+typedef struct lowbit_rho_expand_args {
+  uint32_t struct_size;
+  lowbit_format encoding;
+  lowbit_tensor packed; /* [lowbit_rho_packed_size] U8 */
+  lowbit_tensor scales; /* [lowbit_rho_block_count] F32 */
+  lowbit_tensor output; /* out: any shape, F32 */
+} lowbit_rho_expand_args;
+LOWBIT_API lowbit_status lowbit_rho_expand(lowbit_stream* stream, const lowbit_rho_expand_args* args);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* LOWBIT_LOWBIT_H */

@@ -1,0 +1,104 @@
+#include "kernel_table.h"
+
+#include "cpu/kernels.h"
+#include "guard.h"
+#include "invalid_argument.h"
+#include "reference/kernels.h"
+
+namespace lowbit::core {
+namespace {
+
+constexpr FormatSet kNone;
+constexpr LayoutSet kNoLayout;
+constexpr FormatSet kCodes = {LOWBIT_INT8, LOWBIT_INT4, LOWBIT_UINT8};
+constexpr FormatSet kFloats = {LOWBIT_F32};
+constexpr FormatSet kAnyActivation = {LOWBIT_INT8, LOWBIT_INT4, LOWBIT_UINT8, LOWBIT_F32};
+constexpr FormatSet kInt8 = {LOWBIT_INT8}, kTernary = {LOWBIT_TERNARY}, kBinary = {LOWBIT_BINARY};
+constexpr FormatSet kAnyWeight = {LOWBIT_INT8, LOWBIT_TERNARY, LOWBIT_BINARY};
+constexpr LayoutSet kPanel8 = {Layout::panel8};
+constexpr LayoutSet kHostLayouts = {Layout::plain, Layout::panel8};
+
+constexpr Backend cpu = Backend::cpu;
+constexpr uint64_t AVX2 = LOWBIT_FEATURE_AVX2;
+
+// clang-format off
+const KernelRow kTable[] = {
+  // name                                   backend             features  activations     weights     layouts       kernel
+#if LOWBIT_HAVE_AVX2
+  {"quantize_pack_a8_cpu_avx2",             cpu,                AVX2,     kCodes,         kNone,      kNoLayout,    &avx2::quantize_pack},
+  {"lowrank_projection_a8_w8_cpu_avx2",     cpu,                AVX2,     kCodes,         kInt8,      kPanel8,      &avx2::lowrank_projection_w8},
+  {"lowrank_projection_a8_w2_cpu_avx2",     cpu,                AVX2,     kCodes,         kTernary,   kPanel8,      &avx2::lowrank_projection_w2},
+  {"lowrank_projection_a8_w1_cpu_avx2",     cpu,                AVX2,     kCodes,         kBinary,    kPanel8,      &avx2::lowrank_projection_w1},
+  {"lowrank_projection_f32_wx_cpu_avx2",    cpu,                AVX2,     kFloats,        kAnyWeight, kPanel8,      &avx2::lowrank_projection_f32},
+  {"decoder_tail_a8_w8_cpu_avx2",           cpu,                AVX2,     kCodes,         kInt8,      kPanel8,      &avx2::decoder_tail_w8},
+  {"decoder_tail_a8_w2_cpu_avx2",           cpu,                AVX2,     kCodes,         kTernary,   kPanel8,      &avx2::decoder_tail_w2},
+  {"decoder_tail_a8_w1_cpu_avx2",           cpu,                AVX2,     kCodes,         kBinary,    kPanel8,      &avx2::decoder_tail_w1},
+  {"decoder_tail_f32_wx_cpu_avx2",          cpu,                AVX2,     kFloats,        kAnyWeight, kPanel8,      &avx2::decoder_tail_f32},
+#endif
+  // The scalar kernels read every layout, so that no barred row and no missing feature leaves the cpu without an answer.
+  {"quantize_pack_a8_cpu_scalar",           cpu,                0,        kCodes,         kNone,      kNoLayout,    &reference::quantize_pack},
+  {"pack_weight_wx_cpu_scalar",             cpu,                0,        kNone,          kAnyWeight, kNoLayout,    &reference::pack_weight},
+  {"lowrank_projection_wx_cpu_scalar",      cpu,                0,        kAnyActivation, kAnyWeight, kHostLayouts, &reference::lowrank_projection},
+  {"decoder_tail_wx_cpu_scalar",            cpu,                0,        kAnyActivation, kAnyWeight, kHostLayouts, &reference::decoder_tail},
+  {"rho_compress_wx_cpu_scalar",            cpu,                0,        kNone,          kAnyWeight, kNoLayout,    &reference::rho_compress},
+  {"rho_expand_wx_cpu_scalar",              cpu,                0,        kNone,          kAnyWeight, kNoLayout,    &reference::rho_expand},
+
+  {"quantize_pack_a8_reference",            Backend::reference, 0,        kCodes,         kNone,      kNoLayout,    &reference::quantize_pack},
+  {"pack_weight_wx_reference",              Backend::reference, 0,        kNone,          kAnyWeight, kNoLayout,    &reference::pack_weight},
+  {"lowrank_projection_wx_reference",       Backend::reference, 0,        kAnyActivation, kAnyWeight, kHostLayouts, &reference::lowrank_projection},
+  {"decoder_tail_wx_reference",             Backend::reference, 0,        kAnyActivation, kAnyWeight, kHostLayouts, &reference::decoder_tail},
+  {"rho_compress_wx_reference",             Backend::reference, 0,        kNone,          kAnyWeight, kNoLayout,    &reference::rho_compress},
+  {"rho_expand_wx_reference",               Backend::reference, 0,        kNone,          kAnyWeight, kNoLayout,    &reference::rho_expand},
+};
+// clang-format on
+
+// A request that leaves a format or layout open matches every row.
+template <typename Enum>
+bool matches(Set<Enum> row, std::optional<Enum> wanted) {
+  return !wanted || row.contains(*wanted);
+}
+
+}  // namespace
+
+std::span<const KernelRow> kernel_table() { return kTable; }
+
+bool is_candidate(const Device& device, const KernelRow& kernel, const Request& request) {
+  const bool fallback =
+      device.allow_fallback() && device.info().host_memory != 0 && kernel.backend == Backend::reference;
+  return kernel.operation() == request.operation && (kernel.backend == device.backend() || fallback) &&
+         matches(kernel.activations, request.activations) && matches(kernel.weights, request.weights) &&
+         matches(kernel.layouts, request.layout);
+}
+
+bool is_usable(const Device& device, const KernelRow& kernel) {
+  return (kernel.features & ~device.info().features) == 0 && device.state(kernel) != KernelState::barred;
+}
+
+std::string why_not(const Device& device, const KernelRow& kernel) {
+  if (device.state(kernel) == KernelState::barred) return guard_report(device, kernel);
+  const uint64_t missing = kernel.features & ~device.info().features;
+  std::string reason = "feature_missing:";
+  for (uint64_t bit = 1; bit != 0 && bit <= missing; bit <<= 1) {
+    if ((missing & bit) != 0) reason += fmt::format(" {}", lowbit_feature_name(bit));
+  }
+  return reason;
+}
+
+Status choose(const Device& device, const Request& request, const KernelRow** kernel) {
+  for (const KernelRow& candidate : device.kernels()) {
+    if (is_candidate(device, candidate, request) && is_usable(device, candidate)) {
+      *kernel = &candidate;
+      return {};
+    }
+  }
+  std::string reasons;
+  for (const KernelRow& candidate : device.kernels()) {
+    if (!is_candidate(device, candidate, request)) continue;
+    reasons += fmt::format("{} {} ({})", reasons.empty() ? ":" : ",", candidate.name, why_not(device, candidate));
+  }
+  return {LOWBIT_UNSUPPORTED,
+          fmt::format("{}: the {} backend has no kernel that can serve it{}", name_of(request.operation),
+                      device.info().backend, reasons.empty() ? " and falls back only when allowed" : reasons)};
+}
+
+}  // namespace lowbit::core

@@ -1,0 +1,69 @@
+// Choosing a kernel. The table is the one place that says which kernels there are and what each needs: a call takes the
+// first row, top to bottom, that belongs to its device's backend, does its operation on its formats, reads its weight's
+// layout, needs only features the device has, and is not barred by the parity guard.
+//
+// Kernel names: <operation>_<activations>[_<weights>]_<backend>[_<feature>]
+//   activations  f32 floats, a8 codes in 8-bit lanes (int8, int4, uint8)
+//   weights      w8 int8, w2 ternary, w1 binary, wx any of them
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+
+#include "device.h"
+#include "layout.h"
+#include "operations.h"
+
+namespace lowbit::core {
+
+template <typename Operation>
+using KernelFunction = Status (*)(Stream&, const Operation&);
+
+// In the order of lowbit_operation: the alternative that is held is the row's operation.
+using Launch = std::variant<KernelFunction<QuantizePack>, KernelFunction<PackWeight>, KernelFunction<LowrankProjection>,
+                            KernelFunction<DecoderTail>, KernelFunction<RhoCompress>, KernelFunction<RhoExpand>>;
+
+struct KernelRow {
+  const char* name;
+  Backend backend;
+  uint64_t features;      // lowbit_feature bits, all of them needed
+  FormatSet activations;  // formats read, or made by quantize_pack; empty where the operation has none
+  FormatSet weights;      // weight formats or rho encodings; likewise
+  LayoutSet layouts;      // weight layouts it reads; likewise
+  Launch launch;
+
+  lowbit_operation operation() const { return static_cast<lowbit_operation>(launch.index()); }
+  // What a weight is prepared for: the first layout it reads. Those that read `plain` were written for no other.
+  Layout preferred_layout() const { return layouts.first(); }
+};
+
+// Every kernel of this build, best first.
+std::span<const KernelRow> kernel_table();
+
+struct Request {
+  lowbit_operation operation;
+  std::optional<lowbit_format> activations;
+  std::optional<lowbit_format> weights;
+  std::optional<Layout> layout;
+};
+
+// Whether the row is made for such a call on such a device, whatever the device has and the guard found.
+bool is_candidate(const Device& device, const KernelRow& kernel, const Request& request);
+// Whether it may serve: its features are there and it is not barred.
+bool is_usable(const Device& device, const KernelRow& kernel);
+// Why a candidate is passed over, for people: "feature_missing: avx2".
+std::string why_not(const Device& device, const KernelRow& kernel);
+
+// The row that serves the request; LOWBIT_UNSUPPORTED with the reasons when there is none.
+Status choose(const Device& device, const Request& request, const KernelRow** kernel);
+
+// Runs `operation` by `kernel` on `stream`.
+template <typename Operation>
+Status launch(Stream& stream, const KernelRow& kernel, const Operation& operation) {
+  stream.last_kernel = kernel.name;
+  return std::get<KernelFunction<Operation>>(kernel.launch)(stream, operation);
+}
+
+}  // namespace lowbit::core

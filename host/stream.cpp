@@ -1,0 +1,87 @@
+#include "call.h"
+#include "device.h"
+
+using namespace lowbit::core;
+
+lowbit_status lowbit_buffer_create(lowbit_device* device, uint64_t size, lowbit_buffer** buffer) {
+  return boundary([&]() -> Status {
+    const Validator check("buffer_create");
+    if (device == nullptr) return check.fail("device is NULL");
+    if (buffer == nullptr) return check.fail("buffer is NULL");
+    if (size == 0) return check.fail("size is 0, it must be at least 1");
+    auto handle = std::make_unique<lowbit_buffer>();
+    LOWBIT_TRY(Memory::create(device->device, size, &handle->memory));
+    *buffer = handle.release();
+    return {};
+  });
+}
+
+void lowbit_buffer_destroy(lowbit_buffer* buffer) { delete buffer; }
+
+void* lowbit_buffer_data(const lowbit_buffer* buffer) { return buffer == nullptr ? nullptr : buffer->memory.data(); }
+
+uint64_t lowbit_buffer_size(const lowbit_buffer* buffer) { return buffer == nullptr ? 0 : buffer->memory.size(); }
+
+lowbit_status lowbit_stream_create(lowbit_device* device, lowbit_stream** stream) {
+  return boundary([&]() -> Status {
+    const Validator check("stream_create");
+    if (device == nullptr) return check.fail("device is NULL");
+    if (stream == nullptr) return check.fail("stream is NULL");
+    auto handle = std::make_unique<lowbit_stream>();
+    LOWBIT_TRY(device->device->create_stream(&handle->stream));
+    *stream = handle.release();
+    return {};
+  });
+}
+
+void lowbit_stream_destroy(lowbit_stream* stream) { delete stream; }
+
+lowbit_status lowbit_stream_flush(lowbit_stream* stream) {
+  return boundary(
+      [&] { return stream == nullptr ? Validator("stream_flush").fail("stream is NULL") : stream->stream->flush(); });
+}
+
+lowbit_status lowbit_stream_synchronize(lowbit_stream* stream) {
+  return boundary([&] {
+    return stream == nullptr ? Validator("stream_synchronize").fail("stream is NULL") : stream->stream->synchronize();
+  });
+}
+
+lowbit_status lowbit_stream_reserve_scratch(lowbit_stream* stream, uint64_t size) {
+  return boundary([&] {
+    return stream == nullptr ? Validator("stream_reserve_scratch").fail("stream is NULL")
+                             : stream->stream->reserve_scratch(size);
+  });
+}
+
+uint64_t lowbit_stream_scratch_size(const lowbit_stream* stream) {
+  return stream == nullptr ? 0 : stream->stream->scratch_size();
+}
+
+const char* lowbit_stream_last_kernel(const lowbit_stream* stream) {
+  return stream == nullptr ? "" : stream->stream->last_kernel;
+}
+
+lowbit_status lowbit_copy_to_device(lowbit_stream* stream, void* device_data, uint64_t offset, const void* host,
+                                    uint64_t size) {
+  return boundary([&]() -> Status {
+    const Validator check("copy_to_device");
+    if (stream == nullptr) return check.fail("stream is NULL");
+    if (size == 0) return {};
+    if (device_data == nullptr) return check.fail("device_data is NULL");
+    if (host == nullptr) return check.fail("host is NULL");
+    return stream->stream->copy_to_device(device_data, offset, host, size);
+  });
+}
+
+lowbit_status lowbit_copy_to_host(lowbit_stream* stream, void* host, const void* device_data, uint64_t offset,
+                                  uint64_t size) {
+  return boundary([&]() -> Status {
+    const Validator check("copy_to_host");
+    if (stream == nullptr) return check.fail("stream is NULL");
+    if (size == 0) return {};
+    if (device_data == nullptr) return check.fail("device_data is NULL");
+    if (host == nullptr) return check.fail("host is NULL");
+    return stream->stream->copy_to_host(host, device_data, offset, size);
+  });
+}

@@ -1,0 +1,58 @@
+// The checks behind the public functions. Every failure is one sentence: operation, argument, what it was, what it may
+// be.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+
+#include "codes.h"
+#include "invalid_argument.h"
+#include "operations.h"
+#include "status.h"
+
+namespace lowbit::core {
+
+// "[2, 3, 4]"
+std::string shape_text(const Tensor& tensor);
+
+// Names the operation in every sentence.
+class Validator {
+ public:
+  explicit Validator(const char* operation) : operation_(operation) {}
+
+  // Rank in [min_rank, max_rank], one of `types`, every axis at least 1, no overflow, aligned, not NULL, stride and
+  // size large enough. Fills in row_stride.
+  Status tensor(const char* name, Tensor* tensor, std::initializer_list<lowbit_type> types, int min_rank,
+                int max_rank) const;
+  // The same for a flat, contiguous one of exactly `count` elements (any rank).
+  Status flat(const char* name, Tensor* tensor, lowbit_type type, int64_t count) const;
+  Status extent(const char* name, const Tensor& tensor, int axis, int64_t expected, const char* meaning) const;
+  // One of the enumerators that are allowed here.
+  template <typename Enum>
+  Status member(const char* name, Enum value, std::initializer_list<Enum> allowed) const {
+    std::string names;
+    for (Enum candidate : allowed) {
+      if (value == candidate) return {};
+      names += (names.empty() ? "" : ", ") + name_of(candidate);
+    }
+    return fail("{} is {}, it may be {}", name, name_of(value), names);
+  }
+  // Outputs may share no byte with inputs or with each other.
+  struct Operand {
+    const char* name;
+    const Tensor* tensor;
+    bool written;
+  };
+  Status disjoint(std::initializer_list<Operand> operands) const;
+
+  template <typename... Args>
+  Status fail(fmt::format_string<Args...> format, Args&&... args) const {
+    return {LOWBIT_INVALID_ARGUMENT,
+            fmt::format("{}: ", operation_) + fmt::format(format, std::forward<Args>(args)...)};
+  }
+
+ private:
+  const char* operation_;
+};
+
+}  // namespace lowbit::core

@@ -1,0 +1,99 @@
+#include "weight.h"
+
+#include <vector>
+
+#include "call.h"
+#include "guard.h"
+
+namespace lowbit::core {
+namespace {
+
+Status check_desc(const Validator& check, const lowbit_weight_desc& d) {
+  LOWBIT_TRY(check.member("operation", d.operation, {LOWBIT_LOWRANK_PROJECTION, LOWBIT_DECODER_TAIL}));
+  LOWBIT_TRY(check.member("format", d.format, {LOWBIT_INT8, LOWBIT_TERNARY, LOWBIT_BINARY}));
+  int64_t count = 0;
+  if (d.heads < 1 || d.rows < 1 || d.columns < 1 || __builtin_mul_overflow(d.heads, d.rows, &count) ||
+      __builtin_mul_overflow(count, d.columns, &count) || count > int64_t{1} << 48) {
+    return check.fail("heads x rows x columns is {} x {} x {}, each must be at least 1 and the product at most 2^48",
+                      d.heads, d.rows, d.columns);
+  }
+  if (d.packed == nullptr) return check.fail("packed is NULL");
+  if (d.scales == nullptr) return check.fail("scales is NULL");
+  const auto needed = static_cast<uint64_t>(packed_size(d.format, count));
+  if (d.packed_size != needed) {
+    return check.fail("packed_size is {}, {} weights in {} take {} bytes", d.packed_size, count, name_of(d.format),
+                      needed);
+  }
+  // A scale an output: the tail's outputs are summed over the heads.
+  const int64_t channels = d.operation == LOWBIT_DECODER_TAIL ? d.columns : d.heads * d.columns;
+  if (d.scale_count != 1 && d.scale_count != static_cast<uint64_t>(channels)) {
+    return check.fail("scale_count is {}, it may be 1 or {}", d.scale_count, channels);
+  }
+  if (d.format == LOWBIT_TERNARY) {
+    const auto* bytes = static_cast<const uint8_t*>(d.packed);
+    for (int64_t i = 0; i < count; ++i) {
+      if (packed_code(bytes, d.format, i) == 2)
+        return check.fail("packed holds the invalid ternary code 3 at weight {}", i);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Status Weight::upload(std::shared_ptr<Device> device, const lowbit_weight_desc& d, Layout layout,
+                      std::unique_ptr<Weight>* weight) {
+  auto made = std::make_unique<Weight>();
+  made->operation_ = d.operation;
+  made->format_ = d.format;
+  made->layout_ = layout;
+  made->shape_ = {d.heads, d.rows, d.columns};
+  made->scale_count_ = static_cast<int64_t>(d.scale_count);
+  std::vector<uint8_t> bytes(static_cast<size_t>(layout_size(layout, d.format, made->shape_)));
+  apply_layout(layout, d.format, made->shape_, static_cast<const uint8_t*>(d.packed), bytes.data());
+
+  const size_t scale_bytes = d.scale_count * sizeof(float);
+  LOWBIT_TRY(Memory::create(device, bytes.size(), &made->packed_));
+  LOWBIT_TRY(Memory::create(device, scale_bytes, &made->scales_));
+  std::unique_ptr<Stream> stream;
+  LOWBIT_TRY(device->create_stream(&stream));
+  LOWBIT_TRY(stream->copy_to_device(made->packed_.data(), 0, bytes.data(), bytes.size()));
+  LOWBIT_TRY(stream->copy_to_device(made->scales_.data(), 0, d.scales, scale_bytes));
+  LOWBIT_TRY(stream->synchronize());
+  made->device_ = std::move(device);
+  *weight = std::move(made);
+  return {};
+}
+
+Status Weight::prepare(std::shared_ptr<Device> device, const lowbit_weight_desc& desc,
+                       std::unique_ptr<Weight>* weight) {
+  LOWBIT_TRY(check_desc(Validator("weight_prepare"), desc));
+  const Request any_activations{desc.operation, {}, desc.format, {}};
+  LOWBIT_TRY(guard(device, any_activations));
+  // The best kernel for codes decides on the layout; those for other activations read it too.
+  const KernelRow* kernel = nullptr;
+  LOWBIT_TRY(choose(*device, any_activations, &kernel));
+  return upload(std::move(device), desc, kernel->preferred_layout(), weight);
+}
+
+}  // namespace lowbit::core
+
+using namespace lowbit::core;
+
+lowbit_status lowbit_weight_prepare(lowbit_device* device, const lowbit_weight_desc* desc, lowbit_weight** weight) {
+  return boundary([&]() -> Status {
+    const Validator check("weight_prepare");
+    if (device == nullptr) return check.fail("device is NULL");
+    if (weight == nullptr) return check.fail("weight is NULL");
+    lowbit_weight_desc copy{};
+    LOWBIT_TRY(read_struct(check, "desc", desc, &copy));
+    auto handle = std::make_unique<lowbit_weight>();
+    LOWBIT_TRY(Weight::prepare(device->device, copy, &handle->weight));
+    *weight = handle.release();
+    return {};
+  });
+}
+
+void lowbit_weight_destroy(lowbit_weight* weight) { delete weight; }
+
+uint64_t lowbit_weight_size(const lowbit_weight* weight) { return weight == nullptr ? 0 : weight->weight->size(); }

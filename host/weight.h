@@ -1,0 +1,52 @@
+// A packed weight in device memory, in the layout that the device's kernel reads.
+#pragma once
+
+#include "device.h"
+#include "kernel_table.h"
+#include "layout.h"
+
+namespace lowbit::core {
+
+class Weight {
+ public:
+  // `desc` as validated; errors name what of it is wrong.
+  static Status prepare(std::shared_ptr<Device> device, const lowbit_weight_desc& desc,
+                        std::unique_ptr<Weight>* weight);
+
+  // Without checks and guard, in the layout that is named; what prepare() ends in, and what the guard tests with.
+  static Status upload(std::shared_ptr<Device> device, const lowbit_weight_desc& desc, Layout layout,
+                       std::unique_ptr<Weight>* weight);
+
+  lowbit_operation operation() const { return operation_; }
+  lowbit_format format() const { return format_; }
+  Layout layout() const { return layout_; }
+  const WeightShape& shape() const { return shape_; }
+  const Device& device() const { return *device_; }
+
+  const void* packed() const { return packed_.data(); }
+  size_t packed_size() const { return packed_.size(); }
+  const float* scales() const { return static_cast<const float*>(scales_.data()); }  // [1] or one a channel
+  bool per_channel() const { return scale_count_ > 1; }
+  size_t size() const { return packed_.size() + scales_.size(); }
+
+  // Host backends only.
+  int code(int64_t h, int64_t k, int64_t n) const {
+    return packed_code(static_cast<const uint8_t*>(packed()), format_, layout_index(layout_, format_, shape_, h, k, n));
+  }
+  float scale(int64_t h, int64_t n) const { return scales()[per_channel() ? h * shape_.N + n : 0]; }
+
+ private:
+  std::shared_ptr<Device> device_;
+  lowbit_operation operation_;
+  lowbit_format format_;
+  Layout layout_;
+  WeightShape shape_;
+  int64_t scale_count_;
+  Memory packed_, scales_;
+};
+
+}  // namespace lowbit::core
+
+struct lowbit_weight {
+  std::unique_ptr<lowbit::core::Weight> weight;
+};
