@@ -111,15 +111,17 @@ TEST_F(FileTest, NothingAppearsWithoutCommit) {
 }
 
 TEST_F(FileTest, ReplacesAndMayBeUsedAgain) {
-  put("old", "a longer old text");
+  put("a", "a longer old text");
+  put("b", "old");
   AtomicFiles out;
-  out.add(path("old"), bytes_of("new"));
-  out.commit();
-  out.add(path("old"), bytes_of("newer"));
-  out.commit();
-  out.commit();
-  EXPECT_EQ(content("old"), "newer");
-  EXPECT_EQ(files(), 1u);
+  for (const std::string_view text : {"new", "newer"}) {
+    out.add(path("a"), bytes_of(text));
+    out.add(path("b"), bytes_of(text));
+    out.commit();
+    EXPECT_EQ(content("a"), text);
+    EXPECT_EQ(content("b"), text);
+    EXPECT_EQ(files(), 2u);
+  }
 }
 
 TEST_F(FileTest, NewFilesHaveTheUsualPermissions) {
@@ -190,6 +192,23 @@ TEST_F(FileTest, AFaultAtCommitTakesEverythingBack) {
     EXPECT_FALSE(fs::exists(path("last")));
   }
   EXPECT_EQ(files(), 2u);  // old and blocked
+}
+
+TEST_F(FileTest, ALostTemporaryLeavesTheOldFile) {
+  put("a", "old");
+  put("b", "old");
+  {
+    AtomicFiles out;
+    out.add(path("a"), bytes_of("new"));
+    out.add(path("b"), bytes_of("new"));
+    for (const auto& entry : fs::directory_iterator(folder_)) {
+      if (entry.path().filename().string().starts_with(".lowbit-")) fs::remove(entry.path());
+    }
+    EXPECT_EQ(fault([&] { out.commit(); }), "cannot replace '" + path("a") + "': No such file or directory");
+  }
+  EXPECT_EQ(content("a"), "old");
+  EXPECT_EQ(content("b"), "old");
+  EXPECT_EQ(files(), 2u);
 }
 
 TEST_F(FileTest, AFullDeviceIsReportedAndKeepsTheOthersAway) {

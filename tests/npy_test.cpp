@@ -74,6 +74,8 @@ TEST(Npy, ReadsAndWritesAsNumpy) {
   EXPECT_EQ(array.count(), 3);
   EXPECT_EQ(array.bytes, bytes_of(std::string_view("\x00\x00\x80?\x00\x00\x00\xc0\x00\x00@@", 12)));
   EXPECT_EQ(npy_bytes("<f4", array.shape, array.bytes), numpy_file());
+  // Here the room for a growing axis takes another 64 bytes, as it does in NumPy.
+  EXPECT_EQ(npy_bytes("|u1", std::vector<int64_t>(16, 1), std::vector<std::byte>(1)).size(), 193u);
 }
 
 TEST(Npy, RoundTripsEveryDtypeAndRank) {

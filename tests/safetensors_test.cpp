@@ -149,7 +149,6 @@ TEST(Safetensors, EveryFaultOfTheHeaderIsNamed) {
       {"{\"w\":}", "", json + " at its byte 6: unexpected '}'"},
       {"{\"\xff\":{}}", "", json + " at its byte 3: invalid string: ill-formed UTF-8 byte"},
       {"{\"w\":NaN}", "", json + " at its byte 6: invalid literal"},
-      {"{\"w\":/**/{}}", "", json},
       {"{\"w\":3}", "", file + "tensor 'w' must be an object, it is 3"},
       {"{\"w\":null}", "", file + "tensor 'w' must be an object, it is null"},
       {R"({"__metadata__":[]})", "", file + "__metadata__ must be an object, it is a list"},
@@ -223,6 +222,7 @@ TEST(Safetensors, DeepNestingAndLongTokensAreHarmless) {
   for (size_t i = 0; i < kDeep; ++i) objects += "{\"a\":";
   EXPECT_NE(said(objects).find("unknown field 'a'"), std::string::npos);
   EXPECT_LT(said(w("\"shape\":[" + std::string(kDeep, '9') + "]")).size(), 300u);
+  EXPECT_LT(said(w("\"shape\":[1." + std::string(kDeep, '9') + "]")).size(), 300u);
   EXPECT_LT(said("{\"" + std::string(kDeep, 'n') + "\":1}").size(), 300u);
   EXPECT_LT(said("{\"" + std::string(kDeep, 'n')).size(), 300u);
 }

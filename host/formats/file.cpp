@@ -168,8 +168,10 @@ void AtomicFiles::put_into_place(Staged& file, bool keep_backup) {
   }
   if (::rename(file.temporary.c_str(), file.target.c_str()) != 0) {
     const int error = errno;
-    if (!file.backup.empty()) ::rename(file.backup.c_str(), file.target.c_str());
-    if (!file.backup.empty()) ::unlink(file.backup.c_str());  // rename(2) of two names of one file leaves both
+    // rename(2) of two names of one file leaves both.
+    if (!file.backup.empty() && ::rename(file.backup.c_str(), file.target.c_str()) == 0) {
+      ::unlink(file.backup.c_str());
+    }
     fail("replace", file.path, error);
   }
   file.temporary.clear();
@@ -223,10 +225,19 @@ std::string quote(std::string_view text) {
   return out + (shown < text.size() ? "...'" : "'");
 }
 
+std::string join(std::span<const int64_t> numbers, std::string_view separator) {
+  std::string out;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    if (i > 0) out += separator;
+    out += std::to_string(numbers[i]);
+  }
+  return out;
+}
+
 std::string shape_text(std::span<const int64_t> shape) {
   constexpr size_t kMost = 8;
   const auto first = shape.first(std::min(shape.size(), kMost));
-  return fmt::format("[{}{}]", fmt::join(first, ", "), shape.size() > kMost ? ", ..." : "");
+  return fmt::format("[{}{}]", join(first, ", "), shape.size() > kMost ? ", ..." : "");
 }
 
 std::optional<int64_t> tensor_bytes(std::span<const int64_t> shape, int64_t item_bytes) {

@@ -202,7 +202,7 @@ std::vector<std::byte> npy_bytes(std::string_view dtype, std::span<const int64_t
   }
 
   std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}", dtype,
-                                   fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
+                                   join(shape, ", "), shape.size() == 1 ? "," : "");
   // NumPy leaves room for a first axis of 21 digits, so that a file can grow in place.
   constexpr size_t kGrowthDigits = 21;
   if (!shape.empty()) header.append(kGrowthDigits - std::min(kGrowthDigits, fmt::formatted_size("{}", shape[0])), ' ');

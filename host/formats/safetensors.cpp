@@ -153,9 +153,9 @@ std::vector<std::byte> write_safetensors(const std::map<std::string, std::string
         fail(fmt::format("it has {} bytes, its dtype {} and shape {} need {}", tensor.bytes.size(), tensor.dtype,
                          shape_text(tensor.shape), needed));
       }
-      header += fmt::format("{}{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}",
-                            header.size() > 1 ? "," : "", json(tensor.name).dump(), tensor.dtype,
-                            fmt::join(tensor.shape, ","), end, end + tensor.bytes.size());
+      header +=
+          fmt::format("{}{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}", header.size() > 1 ? "," : "",
+                      json(tensor.name).dump(), tensor.dtype, join(tensor.shape, ","), end, end + tensor.bytes.size());
       end += tensor.bytes.size();
     }
   } catch (const json::type_error&) {

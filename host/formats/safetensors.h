@@ -30,8 +30,9 @@ struct SafetensorsEntry {
 };
 
 // A file in memory. Every fault of a file is a FileError that names the file, the tensor and the fault; what is
-// constructed has unique names and entries whose bytes lie in the file. Stricter than the format in one thing: a field
-// of a tensor other than dtype, shape and data_offsets is a fault.
+// constructed has unique names and entries whose bytes lie in the file. Never laxer than the public reader; stricter in
+// that it refuses a name or key that comes twice, a field of a tensor other than the three above, metadata that is
+// null, space before the header's '{', and types with items of less than a byte.
 // It can be moved, which keeps the spans valid, and not copied, which would not.
 class Safetensors {
  public:

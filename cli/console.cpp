@@ -1,0 +1,53 @@
+#include "console.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+
+namespace cli {
+namespace {
+
+bool write_all(int file, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(file, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    text.remove_prefix(static_cast<size_t>(written));
+  }
+  return true;
+}
+
+}  // namespace
+
+void write_out(std::string_view text) {
+  if (!write_all(STDOUT_FILENO, text))
+    throw std::runtime_error(fmt::format("cannot write to stdout: {}", std::strerror(errno)));
+}
+
+void print_error(std::string_view sentence) {
+  std::string line = fmt::format("lowbit: {}", sentence);
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  write_all(STDERR_FILENO, line + "\n");  // if even that fails, the exit code has to do
+}
+
+void Progress::update(int64_t done) {
+  using namespace std::chrono_literals;
+  const auto now = std::chrono::steady_clock::now();
+  if (isatty(STDERR_FILENO) == 0 || (shown_ && now - last_ < 100ms)) return;
+  last_ = now;
+  shown_ = true;
+  const double seconds = std::chrono::duration<double>(now - start_).count();
+  const double share = static_cast<double>(done) / static_cast<double>(total_);
+  write_all(STDERR_FILENO, fmt::format("\r{} {:3.0f} %, {:.0f} s left  ", label_, 100 * share,
+                                       share > 0 ? seconds / share - seconds : 0));
+}
+
+Progress::~Progress() {
+  if (shown_) write_all(STDERR_FILENO, "\r\033[K");
+}
+
+}  // namespace cli

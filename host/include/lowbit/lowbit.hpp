@@ -1,0 +1,181 @@
+// lowbit for C++20: RAII handles over lowbit.h, and its statuses as exceptions. Header-only; what each call does, and
+// every shape and unit, is written in lowbit.h.
+//
+//   lowbit::Device device = lowbit::Device::open();
+//   lowbit::Stream stream(device);
+//   lowbit::quantize_pack(stream, {.group = LOWBIT_PER_TOKEN, .input = ..., .codes = ..., .scales = ...});
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "lowbit/lowbit.h"
+
+namespace lowbit {
+
+// A call that failed: what() is lowbit_last_error().
+class Error : public std::runtime_error {
+ public:
+  explicit Error(lowbit_status status)
+      : std::runtime_error(lowbit_last_error()), status_(status), native_code_(lowbit_last_native_code()) {}
+  lowbit_status status() const { return status_; }
+  int64_t native_code() const { return native_code_; }
+
+ private:
+  lowbit_status status_;
+  int64_t native_code_;
+};
+
+inline void check(lowbit_status status) {
+  if (status != LOWBIT_OK) throw Error(status);
+}
+
+namespace detail {
+template <typename Handle, void (*destroy)(Handle*)>
+struct Destroy {
+  void operator()(Handle* handle) const { destroy(handle); }
+};
+template <typename Handle, void (*destroy)(Handle*)>
+using Owner = std::unique_ptr<Handle, Destroy<Handle, destroy>>;
+}  // namespace detail
+
+class Device {
+ public:
+  // `options.struct_size` is filled in.
+  static Device open(lowbit_device_options options = {}) {
+    options.struct_size = sizeof(options);
+    lowbit_device* device = nullptr;
+    check(lowbit_device_open(&options, &device));
+    return Device(device);
+  }
+
+  lowbit_device_info info() const {
+    lowbit_device_info info{.struct_size = sizeof(info)};
+    check(lowbit_device_get_info(get(), &info));
+    return info;
+  }
+  void warm_up(uint32_t operations = 0) const { check(lowbit_device_warm_up(get(), operations)); }
+
+  // The kernels for a call, best first.
+  std::vector<lowbit_candidate> explain(lowbit_query query) const {
+    query.struct_size = sizeof(query);
+    size_t count = 0;
+    check(lowbit_explain(get(), &query, nullptr, &count));
+    std::vector<lowbit_candidate> candidates(count);
+    check(lowbit_explain(get(), &query, candidates.data(), &count));
+    return candidates;
+  }
+  lowbit_device* get() const { return handle_.get(); }
+
+ private:
+  explicit Device(lowbit_device* handle) : handle_(handle) {}
+  detail::Owner<lowbit_device, lowbit_device_close> handle_;
+};
+
+class Buffer {
+ public:
+  Buffer(const Device& device, uint64_t size) {
+    lowbit_buffer* buffer = nullptr;
+    check(lowbit_buffer_create(device.get(), size, &buffer));
+    handle_.reset(buffer);
+  }
+  void* data() const { return lowbit_buffer_data(handle_.get()); }
+  uint64_t size() const { return lowbit_buffer_size(handle_.get()); }
+
+ private:
+  detail::Owner<lowbit_buffer, lowbit_buffer_destroy> handle_;
+};
+
+class Stream {
+ public:
+  explicit Stream(const Device& device) {
+    lowbit_stream* stream = nullptr;
+    check(lowbit_stream_create(device.get(), &stream));
+    handle_.reset(stream);
+  }
+  void flush() const { check(lowbit_stream_flush(get())); }
+  void synchronize() const { check(lowbit_stream_synchronize(get())); }
+  const char* last_kernel() const { return lowbit_stream_last_kernel(get()); }
+
+  // Enqueues a copy to the start of `buffer`; `host` must live until it ran.
+  template <typename T>
+  void upload(const Buffer& buffer, std::span<const T> host) const {
+    check(lowbit_copy_to_device(get(), buffer.data(), 0, host.data(), host.size_bytes()));
+  }
+  // Copies from the start of `buffer` and waits.
+  template <typename T>
+  void download(std::span<T> host, const Buffer& buffer) const {
+    check(lowbit_copy_to_host(get(), host.data(), buffer.data(), 0, host.size_bytes()));
+    synchronize();
+  }
+  lowbit_stream* get() const { return handle_.get(); }
+
+ private:
+  detail::Owner<lowbit_stream, lowbit_stream_destroy> handle_;
+};
+
+class Weight {
+ public:
+  Weight(const Device& device, lowbit_weight_desc desc) {
+    desc.struct_size = sizeof(desc);
+    lowbit_weight* weight = nullptr;
+    check(lowbit_weight_prepare(device.get(), &desc, &weight));
+    handle_.reset(weight);
+  }
+  uint64_t size() const { return lowbit_weight_size(get()); }
+  const lowbit_weight* get() const { return handle_.get(); }
+
+ private:
+  detail::Owner<lowbit_weight, lowbit_weight_destroy> handle_;
+};
+
+// A contiguous tensor over device memory.
+inline lowbit_tensor tensor(void* data, lowbit_type type, std::span<const int64_t> shape) {
+  lowbit_tensor t{.data = data, .rank = static_cast<int32_t>(shape.size()), .type = type};
+  for (size_t axis = 0; axis < shape.size() && axis < 4; ++axis) t.shape[axis] = shape[axis];
+  return t;
+}
+inline lowbit_tensor tensor(void* data, lowbit_type type, std::initializer_list<int64_t> shape) {
+  return tensor(data, type, std::span(shape.begin(), shape.size()));
+}
+// The same over a whole buffer, whose size is checked against the shape.
+inline lowbit_tensor tensor(const Buffer& buffer, lowbit_type type, std::initializer_list<int64_t> shape) {
+  lowbit_tensor t = tensor(buffer.data(), type, shape);
+  t.size = buffer.size();
+  return t;
+}
+
+namespace detail {
+template <typename Args>
+void call(lowbit_status (*function)(lowbit_stream*, const Args*), const Stream& stream, Args args) {
+  args.struct_size = sizeof(args);
+  check(function(stream.get(), &args));
+}
+}  // namespace detail
+
+// The operations. struct_size is filled in.
+inline void quantize_pack(const Stream& stream, const lowbit_quantize_pack_args& args) {
+  detail::call(lowbit_quantize_pack, stream, args);
+}
+inline void pack_weight(const Stream& stream, const lowbit_pack_weight_args& args) {
+  detail::call(lowbit_pack_weight, stream, args);
+}
+inline void lowrank_projection(const Stream& stream, const lowbit_lowrank_projection_args& args) {
+  detail::call(lowbit_lowrank_projection, stream, args);
+}
+inline void decoder_tail(const Stream& stream, const lowbit_decoder_tail_args& args) {
+  detail::call(lowbit_decoder_tail, stream, args);
+}
+inline void rho_compress(const Stream& stream, const lowbit_rho_compress_args& args) {
+  detail::call(lowbit_rho_compress, stream, args);
+}
+inline void rho_expand(const Stream& stream, const lowbit_rho_expand_args& args) {
+  detail::call(lowbit_rho_expand, stream, args);
+}
+
+}  // namespace lowbit

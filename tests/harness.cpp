@@ -1,0 +1,124 @@
+#include "harness.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
+namespace lowbit::test {
+namespace {
+
+std::set<std::string>& reached() {
+  static std::set<std::string> kernels;
+  return kernels;
+}
+
+bool is_nan(uint32_t bits) { return (bits & 0x7fffffff) > 0x7f800000; }
+
+}  // namespace
+
+void PrintTo(const DeviceSpec& spec, std::ostream* out) { *out << spec.name; }
+
+std::vector<DeviceSpec> device_specs() {
+  constexpr DeviceSpec kAll[] = {{"reference", "reference", 0},
+                                 {"cpu", "cpu", 0},
+                                 {"cpu_masked", "cpu", ~uint64_t{0}},
+                                 {"cuda", "cuda", 0},
+                                 {"vulkan", "vulkan", 0}};
+  std::vector<DeviceSpec> specs;
+  lowbit_backend_info info{sizeof(info)};
+  for (const DeviceSpec& spec : kAll) {
+    for (uint32_t i = 0; lowbit_backend_get_info(i, &info) == LOWBIT_OK; ++i) {
+      const bool is_built = std::strncmp(info.reason, "not_built", 9) != 0;
+      if (std::strcmp(info.name, spec.backend) == 0 && is_built) specs.push_back(spec);
+    }
+  }
+  return specs;
+}
+
+lowbit_device* open(const DeviceSpec& spec, std::string* absent) {
+  const lowbit_device_options options{sizeof(options), spec.backend, nullptr, spec.disabled_features};
+  lowbit_device* device = nullptr;
+  const lowbit_status status = lowbit_device_open(&options, &device);
+  if (status == LOWBIT_OK) return device;
+  // A host backend is always there, but for an instruction set that was asked for and is not.
+  const bool is_host = std::strcmp(spec.backend, "cpu") == 0 || std::strcmp(spec.backend, "reference") == 0;
+  if (status != LOWBIT_UNAVAILABLE || (is_host && std::getenv("LOWBIT_CPU_ISA") == nullptr)) {
+    ADD_FAILURE() << spec.name << ": " << lowbit_status_name(status) << ": " << lowbit_last_error();
+  }
+  *absent = fmt::format("{} is absent: {}", spec.name, lowbit_last_error());
+  return nullptr;
+}
+
+void ParityTest::SetUp() {
+  std::string absent;
+  rig.device = open(GetParam(), &absent);
+  if (rig.device == nullptr) GTEST_SKIP() << absent;
+  ASSERT_EQ(lowbit_stream_create(rig.device, &rig.stream), LOWBIT_OK) << lowbit_last_error();
+  lowbit_device_info info{sizeof(info)};
+  ASSERT_EQ(lowbit_device_get_info(rig.device, &info), LOWBIT_OK);
+  places = info.host_memory != 0 ? std::vector{Place::at_end, Place::at_start} : std::vector{Place::in_buffer};
+}
+
+void ParityTest::TearDown() {
+  lowbit_stream_destroy(rig.stream);
+  lowbit_device_close(rig.device);
+}
+
+#if defined(__SSE2__)
+
+constexpr unsigned kFlags = 0x3f;  // exceptions that were raised: any operation may
+
+lowbit_status ParityTest::call(const std::function<lowbit_status()>& body) {
+  const unsigned saved = _mm_getcsr();
+  const unsigned setting = float_setting != 0 ? float_setting : saved & ~kFlags;
+  _mm_setcsr(setting);
+  lowbit_status status = body();
+  const unsigned after = _mm_getcsr() & ~kFlags;
+  _mm_setcsr(saved);
+  EXPECT_EQ(after, setting) << "the call left another floating-point setting behind";
+  if (status == LOWBIT_OK) status = lowbit_stream_synchronize(rig.stream);
+  return status;
+}
+
+std::vector<unsigned> hostile_float_settings() {
+  constexpr unsigned kDefault = 0x1f80, kFlush = 0x8040;  // flush to zero, denormals are zero
+  std::vector<unsigned> settings;
+  for (unsigned rounding : {0x0000u, 0x2000u, 0x4000u, 0x6000u}) {
+    if (rounding != 0) settings.push_back(kDefault | rounding);
+    settings.push_back(kDefault | rounding | kFlush);
+  }
+  return settings;
+}
+
+#else
+
+lowbit_status ParityTest::call(const std::function<lowbit_status()>& body) {
+  const lowbit_status status = body();
+  return status == LOWBIT_OK ? lowbit_stream_synchronize(rig.stream) : status;
+}
+std::vector<unsigned> hostile_float_settings() { return {}; }
+
+#endif
+
+void ParityTest::expect_same(const std::string& what, const Words& got, const Words& expected, Match match) {
+  const char* kernel = lowbit_stream_last_kernel(rig.stream);
+  reached().insert(kernel);
+  ASSERT_EQ(got.size(), expected.size()) << what;
+  size_t wrong = 0, first = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    if (got[i] == expected[i] || (match == Match::floats && is_nan(got[i]) && is_nan(expected[i]))) continue;
+    if (wrong++ == 0) first = i;
+  }
+  if (wrong == 0) return;
+  ADD_FAILURE() << fmt::format("{} on {}: {}: element {}: got 0x{:08x}, expected 0x{:08x} ({} of {} differ)", kernel,
+                               GetParam().name, what, first, got[first], expected[first], wrong, got.size());
+}
+
+const std::set<std::string>& reached_kernels() { return reached(); }
+
+}  // namespace lowbit::test

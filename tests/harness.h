@@ -1,0 +1,67 @@
+// What the parity tests share: the devices under test, the way of a call, and the comparison, which also keeps account
+// of the kernels whose results were looked at.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <iosfwd>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "lowbit/lowbit.h"
+#include "operand.h"
+#include "values.h"
+
+namespace lowbit::test {
+
+struct DeviceSpec {
+  const char* name;  // in the names of tests
+  const char* backend;
+  uint64_t disabled_features;
+};
+void PrintTo(const DeviceSpec& spec, std::ostream* out);
+
+// Every backend of this build; the cpu also with all its features masked.
+std::vector<DeviceSpec> device_specs();
+// NULL and the reason where it is absent. Any other failure is GoogleTest's.
+lowbit_device* open(const DeviceSpec& spec, std::string* absent);
+
+enum class Match { bits, floats };  // floats: a NaN is like every other NaN
+
+class ParityTest : public testing::TestWithParam<DeviceSpec> {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+
+  // Runs one call of the C API under `float_setting`, and waits for it.
+  lowbit_status call(const std::function<lowbit_status()>& body);
+  // Compares, and counts the kernel that ran last as reached.
+  void expect_same(const std::string& what, const Words& got, const Words& expected, Match match);
+
+  Rig rig;
+  std::vector<Place> places;   // where the operands of a case lie: it runs once for each
+  unsigned float_setting = 0;  // MXCSR during calls; 0: as it is
+};
+
+// Settings that a caller may have and that lowbit must not follow: other roundings, and flushing of subnormals.
+std::vector<unsigned> hostile_float_settings();
+
+// What `make` returns, worked out once for all devices. The key names a case in full.
+template <typename Make>
+const auto& remembered(const std::string& key, Make make) {
+  static std::map<std::string, decltype(make())> known;
+  const auto found = known.find(key);
+  return found != known.end() ? found->second : known.emplace(key, make()).first->second;
+}
+
+// Names of the kernels that expect_same() saw.
+const std::set<std::string>& reached_kernels();
+
+#define LOWBIT_PARITY_SUITE(suite)                                            \
+  INSTANTIATE_TEST_SUITE_P(Devices, suite, testing::ValuesIn(device_specs()), \
+                           [](const auto& of) { return std::string(of.param.name); })
+
+}  // namespace lowbit::test
