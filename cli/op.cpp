@@ -43,7 +43,7 @@ class Array {
                                   lowbit::formats::shape_text(npy.shape), axes));
     }
     Array array(device, npy.shape, type);
-    stream.upload(array.buffer_, std::span(npy.bytes));
+    stream.upload(array.buffer_, npy.bytes);
     stream.synchronize();
     return array;
   }
@@ -65,7 +65,7 @@ class Array {
 
   std::vector<std::byte> bytes(const lowbit::Stream& stream) const {
     std::vector<std::byte> bytes(size_of(shape_, type_));
-    stream.download(std::span(bytes), buffer_);
+    stream.download(bytes, buffer_);
     return bytes;
   }
 

@@ -131,7 +131,7 @@ void Hatchling::recompress_rho() {
       lowbit::tensor(*scales_, LOWBIT_TYPE_F32, {static_cast<int64_t>(scales_->size() / sizeof(float))});
   for (int64_t i = 0; i < m_.layers * m_.H; ++i) {
     const std::span<float> rho = slice(rho_, i, m_.N * m_.D);
-    stream_.upload(*block_, std::span<const float>(rho));
+    stream_.upload(*block_, rho);
     lowbit::rho_compress(stream_, {.encoding = encoding, .input = values, .packed = packed, .scales = scales});
     lowbit::rho_expand(stream_, {.encoding = encoding, .packed = packed, .scales = scales, .output = values});
     stream_.download(rho, *block_);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <ranges>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -102,20 +103,30 @@ class Stream {
   void synchronize() const { check(lowbit_stream_synchronize(get())); }
   const char* last_kernel() const { return lowbit_stream_last_kernel(get()); }
 
-  // Enqueues a copy to the start of `buffer`; `host` must live until it ran.
-  template <typename T>
-  void upload(const Buffer& buffer, std::span<const T> host) const {
-    check(lowbit_copy_to_device(get(), buffer.data(), 0, host.data(), host.size_bytes()));
+  // Enqueues a copy of a contiguous range to the start of `buffer`; the range must live until it ran. Throws
+  // std::out_of_range if it is longer than the buffer.
+  template <std::ranges::contiguous_range Range>
+  void upload(const Buffer& buffer, const Range& host) const {
+    const auto bytes = std::as_bytes(std::span(host));
+    check_size(bytes.size(), buffer);
+    check(lowbit_copy_to_device(get(), buffer.data(), 0, bytes.data(), bytes.size()));
   }
-  // Copies from the start of `buffer` and waits.
-  template <typename T>
-  void download(std::span<T> host, const Buffer& buffer) const {
-    check(lowbit_copy_to_host(get(), host.data(), buffer.data(), 0, host.size_bytes()));
+  // Fills a contiguous range from the start of `buffer` and waits.
+  template <std::ranges::contiguous_range Range>
+  void download(Range&& host, const Buffer& buffer) const {
+    const auto bytes = std::as_writable_bytes(std::span(host));
+    check_size(bytes.size(), buffer);
+    check(lowbit_copy_to_host(get(), bytes.data(), buffer.data(), 0, bytes.size()));
     synchronize();
   }
   lowbit_stream* get() const { return handle_.get(); }
 
  private:
+  static void check_size(size_t bytes, const Buffer& buffer) {
+    if (bytes <= buffer.size()) return;
+    throw std::out_of_range("copy of " + std::to_string(bytes) + " bytes, but the buffer has " +
+                            std::to_string(buffer.size()));
+  }
   detail::Owner<lowbit_stream, lowbit_stream_destroy> handle_;
 };
 
