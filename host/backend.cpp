@@ -162,7 +162,7 @@ lowbit_status lowbit_explain(const lowbit_device* device, const lowbit_query* qu
         const bool usable = is_usable(*device->device, kernel);
         entry.kernel = kernel.name;
         entry.selected = usable && !served;
-        if (!usable) copy_text(entry.reason, why_not(*device->device, kernel));
+        if (!usable && !served) copy_text(entry.reason, why_not(*device->device, kernel));
         served |= usable;
       }
       ++found;

@@ -2,9 +2,10 @@
 // first row, top to bottom, that belongs to its device's backend, does its operation on its formats, reads its weight's
 // layout, needs only features the device has, and is not barred by the parity guard.
 //
-// Kernel names: <operation>_<activations>[_<weights>]_<backend>[_<feature>]
-//   activations  f32 floats, a8 codes in 8-bit lanes (int8, int4, uint8)
-//   weights      w8 int8, w2 ternary, w1 binary, wx any of them
+// Kernel names: <operation>[_<activations>][_<weights>]_<backend>[_<feature>]
+//   activations  f32 floats, a8 codes in 8-bit lanes (int8, int4, uint8); left out where it takes both or none
+//   weights      w8 int8, w2 ternary, w1 binary, wx any of them; rho's encodings too
+//   feature      of the cpu: scalar where it needs none
 #pragma once
 
 #include <optional>
@@ -64,6 +65,14 @@ template <typename Operation>
 Status launch(Stream& stream, const KernelRow& kernel, const Operation& operation) {
   stream.last_kernel = kernel.name;
   return std::get<KernelFunction<Operation>>(kernel.launch)(stream, operation);
+}
+
+// Runs it by the first kernel that fits.
+template <typename Operation>
+Status run(Stream& stream, const Request& request, const Operation& operation) {
+  const KernelRow* kernel = nullptr;
+  LOWBIT_TRY(choose(stream.device(), request, &kernel));
+  return launch(stream, *kernel, operation);
 }
 
 }  // namespace lowbit::core

@@ -16,9 +16,7 @@ lowbit_status lowbit_pack_weight(lowbit_stream* stream, const lowbit_pack_weight
         LOWBIT_TRY(check.flat("scales", &a.scales, LOWBIT_TYPE_F32, per_channel ? matrices * N : 1));
         LOWBIT_TRY(
             check.disjoint({{"input", &a.input, false}, {"packed", &a.packed, true}, {"scales", &a.scales, true}}));
-        const KernelRow* kernel = nullptr;
-        LOWBIT_TRY(choose(on.device(), {LOWBIT_PACK_WEIGHT, {}, a.format, {}}, &kernel));
-        return launch(on, *kernel,
-                      PackWeight{a.input, a.packed, a.scales, a.format, a.rule, per_channel, matrices, K, N});
+        return run(on, {LOWBIT_PACK_WEIGHT, {}, a.format, {}},
+                   PackWeight{a.input, a.packed, a.scales, a.format, a.rule, per_channel, matrices, K, N});
       });
 }

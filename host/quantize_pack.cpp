@@ -17,9 +17,7 @@ RowGroups row_groups(const Tensor& tensor, lowbit_group group) {
 }
 
 Status quantize_pack(Stream& stream, const QuantizePack& op) {
-  const KernelRow* kernel = nullptr;
-  LOWBIT_TRY(choose(stream.device(), {LOWBIT_QUANTIZE_PACK, op.format, {}, {}}, &kernel));
-  return launch(stream, *kernel, op);
+  return run(stream, {LOWBIT_QUANTIZE_PACK, op.format, {}, {}}, op);
 }
 
 }  // namespace lowbit::core

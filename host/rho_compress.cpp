@@ -13,8 +13,7 @@ lowbit_status lowbit_rho_compress(lowbit_stream* stream, const lowbit_rho_compre
         LOWBIT_TRY(check.flat("scales", &a.scales, LOWBIT_TYPE_F32, ceil_div(n, LOWBIT_RHO_BLOCK)));
         LOWBIT_TRY(
             check.disjoint({{"input", &a.input, false}, {"packed", &a.packed, true}, {"scales", &a.scales, true}}));
-        const KernelRow* kernel = nullptr;
-        LOWBIT_TRY(choose(on.device(), {LOWBIT_RHO_COMPRESS, {}, a.encoding, {}}, &kernel));
-        return launch(on, *kernel, RhoCompress{a.input, a.packed, a.scales, a.encoding, n});
+        return run(on, {LOWBIT_RHO_COMPRESS, {}, a.encoding, {}},
+                   RhoCompress{a.input, a.packed, a.scales, a.encoding, n});
       });
 }

@@ -29,8 +29,6 @@ lowbit_status lowbit_rho_expand(lowbit_stream* stream, const lowbit_rho_expand_a
     LOWBIT_TRY(check.flat("scales", &a.scales, LOWBIT_TYPE_F32, blocks));
     LOWBIT_TRY(
         check.disjoint({{"packed", &a.packed, false}, {"scales", &a.scales, false}, {"output", &a.output, true}}));
-    const KernelRow* kernel = nullptr;
-    LOWBIT_TRY(choose(on.device(), {LOWBIT_RHO_EXPAND, {}, a.encoding, {}}, &kernel));
-    return launch(on, *kernel, RhoExpand{a.packed, a.scales, a.output, a.encoding, n});
+    return run(on, {LOWBIT_RHO_EXPAND, {}, a.encoding, {}}, RhoExpand{a.packed, a.scales, a.output, a.encoding, n});
   });
 }

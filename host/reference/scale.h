@@ -24,18 +24,17 @@ inline float magnitude(float x, lowbit_format format) {
   return format == LOWBIT_UINT8 ? (x > 0 ? x : 0.0f) : std::fabs(x);
 }
 
-// The sums of value(0) .. value(n-1) in segments of 4096: 256 lanes, each from its first value on, then the tree.
+// The sums of value(0) .. value(n-1) in segments of 4096: 256 lanes, each from its first value on, then the tree. What a
+// short segment lacks counts as +0, which changes no sum of magnitudes.
 template <typename Value>
 std::vector<float> segment_sums(int64_t n, Value value) {
   std::vector<float> sums;
   for (int64_t start = 0; start < n; start += LOWBIT_TREESUM_SEGMENT) {
-    const auto padded = [&](int64_t i) { return start + i < n ? value(start + i) : 0.0f; };
-    float lane[LOWBIT_TREESUM_LANES];
-    for (int64_t i = 0; i < LOWBIT_TREESUM_LANES; ++i) {
-      lane[i] = padded(i);
-      for (int64_t j = i + LOWBIT_TREESUM_LANES; j < LOWBIT_TREESUM_SEGMENT; j += LOWBIT_TREESUM_LANES) {
-        lane[i] += padded(j);
-      }
+    const int64_t length = std::min<int64_t>(LOWBIT_TREESUM_SEGMENT, n - start);
+    float lane[LOWBIT_TREESUM_LANES] = {};
+    for (int64_t i = 0; i < length; ++i) {
+      float& sum = lane[i % LOWBIT_TREESUM_LANES];
+      sum = i < LOWBIT_TREESUM_LANES ? value(start + i) : sum + value(start + i);
     }
     for (int64_t stride = LOWBIT_TREESUM_LANES / 2; stride > 0; stride /= 2) {
       for (int64_t i = 0; i < stride; ++i) lane[i] += lane[i + stride];

@@ -47,14 +47,7 @@ Status decoder_tail_f32(Stream& stream, const DecoderTail& op) {
   const auto row_at = [&](int64_t token) {
     return WideRow{rows.values + first_row(op, token) * rows.stride, op.T * rows.stride};
   };
-  switch (op.weight->format()) {
-    case LOWBIT_TERNARY:
-      return project<FloatTiles<LOWBIT_TERNARY>>(op, row_at);
-    case LOWBIT_BINARY:
-      return project<FloatTiles<LOWBIT_BINARY>>(op, row_at);
-    default:
-      return project<FloatTiles<LOWBIT_INT8>>(op, row_at);
-  }
+  return with_format(op.weight->format(), [&]<lowbit_format W>() { return project<FloatTiles<W>>(op, row_at); });
 }
 
 }  // namespace lowbit::core::avx2

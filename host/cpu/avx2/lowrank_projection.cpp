@@ -51,14 +51,7 @@ Status lowrank_projection_f32(Stream& stream, const LowrankProjection& op) {
   WideRows rows;
   LOWBIT_TRY(widen(stream, op.input, op.E, &rows));
   const auto row_at = [&](int64_t r) { return WideRow{rows.values + r * rows.stride, 0}; };
-  switch (op.weight->format()) {
-    case LOWBIT_TERNARY:
-      return project<FloatTiles<LOWBIT_TERNARY>>(op, row_at);
-    case LOWBIT_BINARY:
-      return project<FloatTiles<LOWBIT_BINARY>>(op, row_at);
-    default:
-      return project<FloatTiles<LOWBIT_INT8>>(op, row_at);
-  }
+  return with_format(op.weight->format(), [&]<lowbit_format W>() { return project<FloatTiles<W>>(op, row_at); });
 }
 
 }  // namespace lowbit::core::avx2

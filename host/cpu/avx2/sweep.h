@@ -4,6 +4,7 @@
 
 #include "cpu/avx2/panel.h"
 #include "cpu/avx2/panel_f32.h"
+#include "status.h"
 
 namespace lowbit::core::avx2 {
 
@@ -44,17 +45,30 @@ struct FloatTiles {
 // `panels` stands at column 0. One row takes four panels at a time to keep four sums in flight, more rows two.
 template <typename Tiles, typename RowAt, typename Store>
 void sweep(Panels panels, int64_t M, int64_t columns, RowAt row_at, Store store) {
-  const auto advance = [&]<int P>(int64_t& column) {
+  int64_t column = 0, left = ceil_div(columns, kPanelColumns);
+  const auto advance = [&]<int P>() {
     const int64_t count = std::min<int64_t>(P * kPanelColumns, columns - column);
     Tiles::template rows<P>(panels, M, column, count, row_at, store);
     panels.first += P * panels.panel_bytes;
     column += P * kPanelColumns;
+    left -= P;
   };
-  int64_t column = 0;
-  const auto panels_left = [&] { return ceil_div(columns - column, kPanelColumns); };
-  while (M == 1 && panels_left() >= 4) advance.template operator()<4>(column);
-  while (panels_left() >= 2) advance.template operator()<2>(column);
-  if (panels_left() == 1) advance.template operator()<1>(column);
+  while (M == 1 && left >= 4) advance.template operator()<4>();
+  while (left >= 2) advance.template operator()<2>();
+  if (left == 1) advance.template operator()<1>();
+}
+
+// Calls `body.operator()<W>()` with the weight's format as W.
+template <typename Body>
+Status with_format(lowbit_format format, Body body) {
+  switch (format) {
+    case LOWBIT_TERNARY:
+      return body.template operator()<LOWBIT_TERNARY>();
+    case LOWBIT_BINARY:
+      return body.template operator()<LOWBIT_BINARY>();
+    default:
+      return body.template operator()<LOWBIT_INT8>();
+  }
 }
 
 // The panels of a weight's head, summed over `segments` heads from there on, over the first `depth` steps of each.
