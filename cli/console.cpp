@@ -30,7 +30,8 @@ void write_out(std::string_view text) {
 
 void print_error(std::string_view sentence) {
   std::string line = fmt::format("lowbit: {}", sentence);
-  std::replace(line.begin(), line.end(), '\n', ' ');
+  const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == 0x7F; };
+  std::replace_if(line.begin(), line.end(), is_control, ' ');
   write_all(STDERR_FILENO, line + "\n");  // if even that fails, the exit code has to do
 }
 

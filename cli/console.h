@@ -11,7 +11,7 @@ namespace cli {
 // Writes all of `text` to stdout now; throws std::runtime_error if it cannot be written (a full disk).
 void write_out(std::string_view text);
 
-// One line on stderr: "lowbit: SENTENCE". Line breaks within become spaces.
+// One line on stderr: "lowbit: SENTENCE". Line breaks and what else a terminal would act on become spaces.
 void print_error(std::string_view sentence);
 
 // A line on stderr that keeps itself up to date while stderr is a terminal; nothing otherwise.

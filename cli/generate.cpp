@@ -1,7 +1,11 @@
 // lowbit generate: a text, byte by byte.
 #include <fmt/format.h>
 
+#include <charconv>
 #include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
@@ -20,6 +24,17 @@ struct Options {
   uint64_t seed = 0;
   bool json = false;
 };
+
+// CLI11 takes -1 and 2^64 for a seed, and lets nan through any range.
+std::string check_seed(const std::string& text) {
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size()) return "";
+  return fmt::format("Value {} not in range 0 to {}", text, std::numeric_limits<uint64_t>::max());
+}
+std::string check_temperature(const std::string& text) {
+  return std::isnan(std::strtod(text.c_str(), nullptr)) ? "Value " + text + " is no number" : "";
+}
 
 void run(const Options& o) {
   if (o.prompt.empty()) throw CLI::ValidationError("--prompt is empty, it must have at least one byte");
@@ -67,11 +82,14 @@ void add_generate(CLI::App& program) {
       ->capture_default_str();
   command->add_option("--temperature", o->temperature, "0 is greedy, the first maximum")
       ->check(CLI::Range(0.0, 1e6))
+      ->check(check_temperature)
       ->capture_default_str();
   command->add_option("--top-k", o->top_k, "draw from the k most likely bytes only; 0 is all")
       ->check(CLI::Range(0, 256))
       ->capture_default_str();
-  command->add_option("--seed", o->seed, "the same seed writes the same text")->capture_default_str();
+  command->add_option("--seed", o->seed, "the same seed writes the same text")
+      ->check(check_seed)
+      ->capture_default_str();
   command->add_flag("--json", o->json, "figures as a line of JSON");
   command->callback([o] { run(*o); });
 }

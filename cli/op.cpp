@@ -172,6 +172,8 @@ void lowrank(const Options& o) {
   const WeightFile file(o, 3, "[H, E, L]");
   const int64_t B = input.shape()[0], T = input.shape()[2], H = file.shape()[0], E = file.shape()[1],
                 L = file.shape()[2];
+  if (o.latent.value_or(1) > L)
+    throw CLI::ValidationError(fmt::format("--latent is {}, it may be 1 to {}", *o.latent, L));
   const lowbit::Weight weight = file.prepare(device, LOWBIT_LOWRANK_PROJECTION, H, E, L);
   const Array output(device, {B, H, T, o.latent.value_or(L)}, LOWBIT_TYPE_F32);
   lowbit::lowrank_projection(stream, {.use_threshold = o.threshold.has_value(),

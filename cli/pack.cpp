@@ -35,10 +35,10 @@ void run(const Options& o) {
       (model.encoder.values.size() + model.encoder_v.values.size() + model.decoder.values.size()) * sizeof(float);
   const size_t codes = packed.encoder.packed.size() + packed.encoder_v.packed.size() + packed.decoder.packed.size();
   if (o.json) {
-    write_out(nlohmann::json{
-                  {"output", o.output}, {"file_bytes", bytes.size()}, {"float_bytes", floats}, {"packed_bytes", codes}}
-                  .dump() +
-              "\n");
+    const nlohmann::json sizes = {
+        {"output", o.output}, {"file_bytes", bytes.size()}, {"float_bytes", floats}, {"packed_bytes", codes}};
+    // The name of a file may be any bytes, JSON only UTF-8.
+    write_out(sizes.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   } else {
     write_out(fmt::format("{}: {} bytes; the projections take {} of the {} they took as floats\n", o.output,
                           bytes.size(), codes, floats));

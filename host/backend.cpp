@@ -111,7 +111,10 @@ lowbit_status lowbit_device_get_info(const lowbit_device* device, lowbit_device_
 
 lowbit_status lowbit_device_warm_up(lowbit_device* device, uint32_t operations) {
   return boundary([&]() -> Status {
-    if (device == nullptr) return Validator("device_warm_up").fail("device is NULL");
+    const Validator check("device_warm_up");
+    if (device == nullptr) return check.fail("device is NULL");
+    if (operations >> kOperationCount != 0)
+      return check.fail("operations is 0x{:x}, it may have the bits 0 to {}", operations, kOperationCount - 1);
     for (int operation = 0; operation < kOperationCount; ++operation) {
       if (operations != 0 && (operations >> operation & 1) == 0) continue;
       LOWBIT_TRY(guard(device->device, {static_cast<lowbit_operation>(operation), {}, {}, {}}));

@@ -1,5 +1,6 @@
 #include "device.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "kernel_table.h"
@@ -70,8 +71,8 @@ Status Stream::scratch(size_t size, void** memory) {
 }
 
 Status Stream::reserve_scratch(size_t size) {
-  if (scratch_.size() == 1 && scratch_.front().size() >= size) return {};
-  if (size == 0) return {};
+  size = std::max(size, scratch_size());  // never less than there is
+  if (size == 0 || (scratch_.size() == 1 && scratch_.front().size() == size)) return {};
   Memory whole;
   LOWBIT_TRY(Memory::create(device_, size, &whole));
   scratch_.clear();

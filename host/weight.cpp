@@ -70,6 +70,7 @@ Status Weight::prepare(std::shared_ptr<Device> device, const lowbit_weight_desc&
   LOWBIT_TRY(check_desc(Validator("weight_prepare"), desc));
   const Request any_activations{desc.operation, {}, desc.format, {}};
   LOWBIT_TRY(guard(device, any_activations));
+  LOWBIT_TRY(guard(device, {LOWBIT_QUANTIZE_PACK, {}, {}, {}}));  // of float activations
   // The best kernel for codes decides on the layout; those for other activations read it too.
   const KernelRow* kernel = nullptr;
   LOWBIT_TRY(choose(*device, any_activations, &kernel));

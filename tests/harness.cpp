@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "guarded_device.h"
+
 #if defined(__SSE2__)
 #include <xmmintrin.h>
 #endif
@@ -24,11 +26,9 @@ bool is_nan(uint32_t bits) { return (bits & 0x7fffffff) > 0x7f800000; }
 void PrintTo(const DeviceSpec& spec, std::ostream* out) { *out << spec.name; }
 
 std::vector<DeviceSpec> device_specs() {
-  constexpr DeviceSpec kAll[] = {{"reference", "reference", 0},
-                                 {"cpu", "cpu", 0},
-                                 {"cpu_masked", "cpu", ~uint64_t{0}},
-                                 {"cuda", "cuda", 0},
-                                 {"vulkan", "vulkan", 0}};
+  constexpr DeviceSpec kAll[] = {
+      {"reference", "reference", 0},       {"cpu", "cpu", 0},   {"cpu_guarded", "cpu", 0, true},
+      {"cpu_masked", "cpu", ~uint64_t{0}}, {"cuda", "cuda", 0}, {"vulkan", "vulkan", 0}};
   std::vector<DeviceSpec> specs;
   lowbit_backend_info info{sizeof(info)};
   for (const DeviceSpec& spec : kAll) {
@@ -41,10 +41,15 @@ std::vector<DeviceSpec> device_specs() {
 }
 
 lowbit_device* open(const DeviceSpec& spec, std::string* absent) {
-  const lowbit_device_options options{sizeof(options), spec.backend, nullptr, spec.disabled_features};
+  // Without the guard, which would put a sound kernel in the place of a wrong one.
+  const lowbit_device_options options{sizeof(options), spec.backend, nullptr, spec.disabled_features, 0,
+                                      LOWBIT_GUARD_OFF};
   lowbit_device* device = nullptr;
   const lowbit_status status = lowbit_device_open(&options, &device);
-  if (status == LOWBIT_OK) return device;
+  if (status == LOWBIT_OK) {
+    if (spec.guarded_memory) device->device = make_guarded_device(*device->device, options);
+    return device;
+  }
   // A host backend is always there, but for an instruction set that was asked for and is not.
   const bool is_host = std::strcmp(spec.backend, "cpu") == 0 || std::strcmp(spec.backend, "reference") == 0;
   if (status != LOWBIT_UNAVAILABLE || (is_host && std::getenv("LOWBIT_CPU_ISA") == nullptr)) {
@@ -105,9 +110,11 @@ std::vector<unsigned> hostile_float_settings() { return {}; }
 
 #endif
 
+void ParityTest::count_as_reached() { reached().insert(lowbit_stream_last_kernel(rig.stream)); }
+
 void ParityTest::expect_same(const std::string& what, const Words& got, const Words& expected, Match match) {
   const char* kernel = lowbit_stream_last_kernel(rig.stream);
-  reached().insert(kernel);
+  count_as_reached();
   ASSERT_EQ(got.size(), expected.size()) << what;
   size_t wrong = 0, first = 0;
   for (size_t i = 0; i < got.size(); ++i) {

@@ -21,10 +21,11 @@ struct DeviceSpec {
   const char* name;  // in the names of tests
   const char* backend;
   uint64_t disabled_features;
+  bool guarded_memory = false;  // weights and scratch lie between guard pages too
 };
 void PrintTo(const DeviceSpec& spec, std::ostream* out);
 
-// Every backend of this build; the cpu also with all its features masked.
+// Every backend of this build; the cpu also in guarded memory, and with all its features masked.
 std::vector<DeviceSpec> device_specs();
 // NULL and the reason where it is absent. Any other failure is GoogleTest's.
 lowbit_device* open(const DeviceSpec& spec, std::string* absent);
@@ -38,7 +39,9 @@ class ParityTest : public testing::TestWithParam<DeviceSpec> {
 
   // Runs one call of the C API under `float_setting`, and waits for it.
   lowbit_status call(const std::function<lowbit_status()>& body);
-  // Compares, and counts the kernel that ran last as reached.
+  // Counts the kernel that ran last as compared with something.
+  void count_as_reached();
+  // Compares and counts.
   void expect_same(const std::string& what, const Words& got, const Words& expected, Match match);
 
   Rig rig;
@@ -57,7 +60,7 @@ const auto& remembered(const std::string& key, Make make) {
   return found != known.end() ? found->second : known.emplace(key, make()).first->second;
 }
 
-// Names of the kernels that expect_same() saw.
+// Names of the kernels that were counted.
 const std::set<std::string>& reached_kernels();
 
 #define LOWBIT_PARITY_SUITE(suite)                                            \

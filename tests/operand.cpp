@@ -1,13 +1,11 @@
 #include "operand.h"
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <bit>
 #include <cstring>
-#include <new>
+
+#include "guarded_pages.h"
 
 namespace lowbit::test {
 
@@ -26,27 +24,16 @@ constexpr auto kPattern = std::byte{0xa5};  // what an output holds at first
 constexpr auto kJunk = std::byte{0xff};     // around an input's rows: NaN as a float
 constexpr size_t kSentinel = 256;           // bytes on each side of an operand in a buffer
 
-// Whole pages between two that fault, with the bytes flush against one of these.
-class GuardedPages final : public Memory {
+class HostMemory final : public Memory {
  public:
-  GuardedPages(size_t size, Place place) : page_(static_cast<size_t>(sysconf(_SC_PAGESIZE))), used_(size) {
-    size_ = (size + page_ - 1) / page_ * page_;
-    void* mapped = mmap(nullptr, size_ + 2 * page_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapped == MAP_FAILED) throw std::bad_alloc();
-    base_ = static_cast<std::byte*>(mapped);
-    first_ = base_ + page_ + (place == Place::at_end ? size_ - size : 0);
-    mprotect(base_ + page_, size_, PROT_READ | PROT_WRITE);
-  }
-  ~GuardedPages() override { munmap(base_, size_ + 2 * page_); }
-  std::byte* first() const { return first_; }
-
-  void write(std::span<const std::byte> image) override { std::memcpy(first_, image.data(), image.size()); }
-  std::vector<std::byte> read() const override { return {first_, first_ + used_}; }
-  void forbid_writing() override { mprotect(base_ + page_, size_, PROT_READ); }
+  HostMemory(size_t size, Place place) : pages_(size, place == Place::at_end) {}
+  std::byte* first() const { return pages_.bytes().data(); }
+  void write(std::span<const std::byte> image) override { std::memcpy(first(), image.data(), image.size()); }
+  std::vector<std::byte> read() const override { return {pages_.bytes().begin(), pages_.bytes().end()}; }
+  void forbid_writing() override { pages_.forbid_writing(); }
 
  private:
-  size_t page_, size_, used_;
-  std::byte *base_, *first_;
+  GuardedPages pages_;
 };
 
 class Buffer final : public Memory {
@@ -113,10 +100,10 @@ void Operand::place_at(const Rig& rig, Place place, lowbit_type type, const std:
     memory_ = std::move(buffer);
   } else {
     image_.resize(span);
-    auto pages = std::make_unique<GuardedPages>(span, place);
-    tensor_.data = pages->first() - offset;  // nobody may look at what is before the offset: it may be the guard
+    auto memory = std::make_unique<HostMemory>(span, place);
+    tensor_.data = memory->first() - offset;  // nobody may look at what is before the offset: it may be the guard
     tensor_.offset = offset;
-    memory_ = std::move(pages);
+    memory_ = std::move(memory);
   }
   tensor_.size = tensor_.offset + span;
 }

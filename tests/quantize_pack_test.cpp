@@ -124,7 +124,7 @@ TEST_P(QuantizePackTest, TreeSum) {
 }
 
 // More values than 4096 segments hold, so that the tree sum has three levels. It takes too long unless optimised.
-#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__OPTIMIZE__) && !LOWBIT_SANITIZED
 TEST_P(QuantizePackTest, TreeSumOfThreeLevels) {
   places = {places[0]};
   check({LOWBIT_INT8, LOWBIT_ABSMEAN, LOWBIT_PER_TENSOR, {4097, 4099}, Values::heavy, 4, {.padding = 5}});

@@ -78,7 +78,7 @@ TEST_P(RhoExpandTest, Lengths) {
 }
 
 TEST_P(RhoExpandTest, EveryByte) {
-  Case c{LOWBIT_INT8, {256}};
+  Case c{LOWBIT_INT8, {256}, false, 999};
   oracle::Blocks blocks{std::vector<uint8_t>(256), {1.0f, -3.0f, 0.1f, 1e-40f, 1.0f, 3e38f, -0.0f, 0.3f}};
   for (int i = 0; i < 256; ++i) blocks.packed[i] = static_cast<uint8_t>(128 + i);  // -128 comes first
   check(c, blocks);

@@ -53,14 +53,16 @@ double quantile(const std::vector<double>& sorted, double q) {
 Divergence summarise(const std::vector<Prediction>& predictions) {
   const auto n = static_cast<double>(predictions.size());
   std::vector<double> kl;
+  int64_t equal_top1 = 0;
   Divergence d{};
   for (const Prediction& p : predictions) {
     kl.push_back(p.divergence);
     d.mean += p.divergence / n;
-    d.equal_top1 += (p.equal_top1 ? 1 : 0) / n;
+    equal_top1 += p.equal_top1 ? 1 : 0;
     d.mean_difference += p.difference / n;
     d.rms_difference += p.difference * p.difference / n;
   }
+  d.equal_top1 = static_cast<double>(equal_top1) / n;
   d.rms_difference = std::sqrt(d.rms_difference);
   std::sort(kl.begin(), kl.end());
   d.median = quantile(kl, 0.5);

@@ -1,6 +1,7 @@
 // lowrank_projection on AVX2. Codes of the input rows are spread to 16-bit pairs once and serve every head; each head
 // is then a sweep of register tiles over its panels (panel.h). Per 32 int8 weights: one load, three shifts to widen,
-// and a vpmaddwd and an add for each pair and row: 7 instructions for 64 operations with one row, 4.75 a row with four.
+// and a broadcast, a vpmaddwd and an add for each pair and row: 10 instructions for 64 operations with one row, 7 a row
+// with four.
 #include "cpu/avx2/activations.h"
 #include "cpu/avx2/sweep.h"
 #include "cpu/kernels.h"

@@ -1,0 +1,181 @@
+// Calls that are right but for one thing, for arguments_test.cpp.
+#pragma once
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "lowbit/lowbit.h"
+
+namespace lowbit::test {
+
+constexpr int64_t kHuge = int64_t{1} << 40;
+
+template <typename Args>
+using Function = lowbit_status (*)(lowbit_stream*, const Args*);
+
+// A tensor among the arguments of an operation.
+template <typename Args>
+struct Named {
+  const char* name;
+  lowbit_tensor& (*of)(Args&);
+};
+
+// One number of a tensor that is wrong, and how the sentence goes on after the tensor's name.
+struct Spoiled {
+  const char* says;
+  void (*spoil)(lowbit_tensor&);
+};
+inline int64_t& last_axis(lowbit_tensor& t) { return t.shape[t.rank - 1]; }
+inline constexpr Spoiled kSpoiled[] = {
+    {".data is NULL", [](lowbit_tensor& t) { t.data = nullptr; }},
+    {".rank is 0", [](lowbit_tensor& t) { t.rank = 0; }},
+    {".rank is 5", [](lowbit_tensor& t) { t.rank = 5; }},
+    {".rank is -1", [](lowbit_tensor& t) { t.rank = -1; }},
+    {".type is f16", [](lowbit_tensor& t) { t.type = LOWBIT_TYPE_F16; }},
+    {".type is bf16", [](lowbit_tensor& t) { t.type = LOWBIT_TYPE_BF16; }},
+    {".type is type 17", [](lowbit_tensor& t) { t.type = static_cast<lowbit_type>(17); }},
+    {".type is type -1", [](lowbit_tensor& t) { t.type = static_cast<lowbit_type>(-1); }},
+    {" has shape [", [](lowbit_tensor& t) { t.shape[0] = 0; }},
+    {" has shape [", [](lowbit_tensor& t) { t.shape[0] = -3; }},
+    {" has shape [", [](lowbit_tensor& t) { last_axis(t) = INT64_MIN; }},
+    {".row_stride is -1", [](lowbit_tensor& t) { t.row_stride = -1; }},
+    {".row_stride is", [](lowbit_tensor& t) { t.row_stride = last_axis(t) == 1 ? -7 : last_axis(t) - 1; }},
+    {".size is 1 bytes", [](lowbit_tensor& t) { t.size = 1; }},
+    {".size is", [](lowbit_tensor& t) { t.offset = t.size + 4; }},
+    {"", [](lowbit_tensor& t) { t.offset = UINT64_MAX - 3; }},
+    {"", [](lowbit_tensor& t) { t.rank = 2, t.shape[0] = t.shape[1] = kHuge, t.size = 0; }},
+    {"", [](lowbit_tensor& t) { t.rank = 4, t.shape[0] = t.shape[1] = t.shape[2] = t.shape[3] = kHuge, t.size = 0; }},
+    {"", [](lowbit_tensor& t) { last_axis(t) = INT64_MAX, t.size = 0; }},
+};
+
+class ArgumentsTest : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    device = open();
+    ASSERT_EQ(lowbit_stream_create(device, &stream), LOWBIT_OK);
+  }
+  void TearDown() override {
+    lowbit_stream_destroy(stream);
+    lowbit_device_close(device);
+  }
+  static lowbit_device* open() {
+    const lowbit_device_options options{sizeof(options), GetParam()};
+    lowbit_device* opened = nullptr;
+    EXPECT_EQ(lowbit_device_open(&options, &opened), LOWBIT_OK) << lowbit_last_error();
+    return opened;
+  }
+
+  // Memory of the test, all the same value.
+  lowbit_tensor tensor(lowbit_type type, std::vector<int64_t> shape) {
+    int64_t count = 1;
+    for (int64_t extent : shape) count *= extent;
+    memory_.emplace_back(static_cast<size_t>(count), 0x01010101);
+    lowbit_tensor t{.data = memory_.back().data(),
+                    .size = static_cast<uint64_t>(count) * (type == LOWBIT_TYPE_U8 ? 1 : 4),
+                    .rank = static_cast<int32_t>(shape.size()),
+                    .type = type};
+    std::copy(shape.begin(), shape.end(), t.shape);
+    return t;
+  }
+
+  // H 2, K 6, N 5; a scale for all.
+  lowbit_weight* weight(lowbit_device* on, lowbit_operation operation) {
+    const std::vector<uint8_t> packed(60, 1);
+    const float scale = 1;
+    const lowbit_weight_desc desc{sizeof(desc), operation, LOWBIT_INT8, 2, 6, 5, packed.data(), 60, &scale, 1};
+    lowbit_weight* made = nullptr;
+    EXPECT_EQ(lowbit_weight_prepare(on, &desc, &made), LOWBIT_OK) << lowbit_last_error();
+    return made;
+  }
+
+  template <typename Args>
+  void expect_refused(Function<Args> call, const Args& args, const std::string& says) {
+    const auto before = memory_;
+    EXPECT_EQ(call(stream, &args), LOWBIT_INVALID_ARGUMENT) << says;
+    EXPECT_THAT(lowbit_last_error(), testing::HasSubstr(says));
+    EXPECT_TRUE(memory_ == before) << "memory was written: " << says;
+  }
+
+  // NULL, struct_size, and every way to spoil each tensor. `optional_data`: a tensor whose data may be NULL.
+  template <typename Args>
+  void expect_common_refused(Function<Args> call, const Args& valid, std::initializer_list<Named<Args>> tensors,
+                             const char* optional_data = "") {
+    ASSERT_EQ(call(stream, &valid), LOWBIT_OK) << lowbit_last_error();
+    EXPECT_EQ(call(nullptr, &valid), LOWBIT_INVALID_ARGUMENT);
+    EXPECT_THAT(lowbit_last_error(), testing::HasSubstr("stream is NULL"));
+    EXPECT_EQ(call(stream, static_cast<const Args*>(nullptr)), LOWBIT_INVALID_ARGUMENT);
+    EXPECT_THAT(lowbit_last_error(), testing::HasSubstr("args is NULL"));
+    for (uint32_t size : {0u, static_cast<uint32_t>(sizeof(Args)) - 8, static_cast<uint32_t>(sizeof(Args)) + 8}) {
+      Args args = valid;
+      args.struct_size = size;
+      expect_refused(call, args, fmt::format("args.struct_size is {}, it must be {}", size, sizeof(Args)));
+    }
+    for (const Named<Args>& named : tensors) {
+      for (const Spoiled& spoiled : kSpoiled) {
+        Args args = valid;
+        spoiled.spoil(named.of(args));
+        if (named.of(args).data == nullptr && std::string(optional_data) == named.name) continue;
+        expect_refused(call, args, std::string(named.name) + spoiled.says);
+      }
+      Args args = valid;
+      if (std::string(named.name) != "input") {  // what the others are measured by
+        last_axis(named.of(args)) += 1, named.of(args).size = 0;
+        expect_refused(call, args, named.name);
+      }
+      args = valid;
+      if (named.of(args).type != LOWBIT_TYPE_U8) {
+        named.of(args).offset = 2, named.of(args).size = 0;
+        expect_refused(call, args, fmt::format("{} starts at an address that is not a multiple", named.name));
+      }
+      args = valid;
+      named.of(args).type = named.of(args).type == LOWBIT_TYPE_U8 ? LOWBIT_TYPE_F32 : LOWBIT_TYPE_U8;
+      expect_refused(call, args, fmt::format("{}.type is", named.name));
+    }
+  }
+
+  // `output` on the first bytes of `other`, and on its last.
+  template <typename Args>
+  void expect_overlap_refused(Function<Args> call, const Args& valid, Named<Args> output, Named<Args> other) {
+    for (bool at_end : {false, true}) {
+      Args args = valid;
+      lowbit_tensor& moved = output.of(args);
+      moved.data = other.of(args).data, moved.size = 0;
+      if (at_end) moved.offset = (other.of(args).size - 1) / 4 * 4;
+      const auto before = memory_;
+      EXPECT_EQ(call(stream, &args), LOWBIT_INVALID_ARGUMENT);
+      EXPECT_THAT(lowbit_last_error(), testing::AllOf(testing::HasSubstr("overlaps"), testing::HasSubstr(output.name),
+                                                      testing::HasSubstr(other.name)));
+      EXPECT_TRUE(memory_ == before);
+    }
+  }
+
+  template <typename Args, typename Enum>
+  void expect_enum_refused(Function<Args> call, const Args& valid, const char* name, Enum& (*of)(Args&),
+                           std::initializer_list<int> values) {
+    for (int value : values) {
+      Args args = valid;
+      of(args) = static_cast<Enum>(value);
+      expect_refused(call, args, fmt::format("{} is ", name));
+    }
+  }
+
+  lowbit_device* device = nullptr;
+  lowbit_stream* stream = nullptr;
+
+ private:
+  std::deque<std::vector<uint32_t>> memory_;
+};
+
+#define NAMED(Args, field)                                     \
+  Named<Args> {                                                \
+#field, [](Args & a) -> lowbit_tensor& { return a.field; } \
+  }
+#define ENUM(Args, field) \
+#field, +[](Args & a) -> auto& { return a.field; }
+
+}  // namespace lowbit::test

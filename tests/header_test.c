@@ -1,0 +1,9 @@
+/* lowbit.h is a C header: this file is compiled as C99 and must not warn. */
+#include "lowbit/lowbit.h"
+
+lowbit_status header_test(void) {
+  lowbit_device_options options = {0};
+  lowbit_device* device = NULL;
+  options.struct_size = sizeof(options);
+  return lowbit_device_open(&options, &device);
+}

@@ -1,0 +1,248 @@
+// Which kernel serves, and why: on devices of any features, whatever the machine has.
+#include "kernel_table.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "fake_device.h"
+#include "reference/kernels.h"
+
+namespace lowbit::core {
+namespace {
+
+using test::FakeDevice;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr uint64_t kAvx2 = LOWBIT_FEATURE_AVX2;
+constexpr lowbit_format kCodes[] = {LOWBIT_INT8, LOWBIT_INT4, LOWBIT_UINT8};
+constexpr lowbit_format kActivations[] = {LOWBIT_INT8, LOWBIT_INT4, LOWBIT_UINT8, LOWBIT_F32};
+constexpr lowbit_format kWeights[] = {LOWBIT_INT8, LOWBIT_TERNARY, LOWBIT_BINARY};
+
+std::string chosen(const Device& device, const Request& request) {
+  const KernelRow* kernel = nullptr;
+  const Status status = choose(device, request, &kernel);
+  return status.ok() ? kernel->name : std::string(lowbit_status_name(status.code())) + ": " + status.sentence();
+}
+
+// Every request that the library makes of a backend.
+std::vector<Request> all_requests() {
+  std::vector<Request> requests;
+  for (lowbit_format codes : kCodes) requests.push_back({LOWBIT_QUANTIZE_PACK, codes, {}, {}});
+  for (lowbit_format weights : kWeights) {
+    for (lowbit_operation operation : {LOWBIT_PACK_WEIGHT, LOWBIT_RHO_COMPRESS, LOWBIT_RHO_EXPAND})
+      requests.push_back({operation, {}, weights, {}});
+    for (lowbit_operation operation : {LOWBIT_LOWRANK_PROJECTION, LOWBIT_DECODER_TAIL}) {
+      for (lowbit_format activations : kActivations) requests.push_back({operation, activations, weights, {}});
+    }
+  }
+  return requests;
+}
+
+// ---- The table ------------------------------------------------------------------------------------------------------
+
+// "_w8" for int8 alone and so on, by the grammar of kernel_table.h; "?" for a set that it has no word for.
+std::string part_of(FormatSet set, std::initializer_list<std::pair<const char*, std::vector<lowbit_format>>> words) {
+  std::vector<lowbit_format> formats;
+  for (int f = 0; f < 32; ++f) {
+    if (set.contains(static_cast<lowbit_format>(f))) formats.push_back(static_cast<lowbit_format>(f));
+  }
+  for (const auto& [word, of] : words) {
+    if (formats == of) return word;
+  }
+  return "?";
+}
+
+TEST(KernelTable, NamesSayWhatTheRowsSay) {
+  for (const KernelRow& kernel : kernel_table()) {
+    constexpr const char* kBackends[] = {"cuda", "vulkan", "cpu", "reference"};
+    std::string name = name_of(kernel.operation());
+    name += part_of(kernel.activations, {{"", {}},
+                                         {"", {LOWBIT_INT8, LOWBIT_INT4, LOWBIT_UINT8, LOWBIT_F32}},
+                                         {"_a8", {LOWBIT_INT8, LOWBIT_INT4, LOWBIT_UINT8}},
+                                         {"_f32", {LOWBIT_F32}}});
+    name += part_of(kernel.weights, {{"", {}},
+                                     {"_w8", {LOWBIT_INT8}},
+                                     {"_w2", {LOWBIT_TERNARY}},
+                                     {"_w1", {LOWBIT_BINARY}},
+                                     {"_wx", {LOWBIT_INT8, LOWBIT_TERNARY, LOWBIT_BINARY}}});
+    name += std::string("_") + kBackends[static_cast<int>(kernel.backend)];
+    if (kernel.features != 0) {
+      name += std::string("_") + lowbit_feature_name(kernel.features);
+    } else if (kernel.backend == Backend::cpu) {
+      name += "_scalar";
+    }
+    EXPECT_EQ(kernel.name, name);
+  }
+}
+
+TEST(KernelTable, NamesAreUnique) {
+  std::set<std::string> names;
+  for (const KernelRow& kernel : kernel_table()) EXPECT_TRUE(names.insert(kernel.name).second) << kernel.name;
+}
+
+// With no feature at all and whatever a weight's layout, each backend still has an answer for everything.
+TEST(KernelTable, EveryBackendDoesEverything) {
+  for (Backend backend : {Backend::cpu, Backend::reference}) {
+    for (uint64_t features : {uint64_t{0}, kAvx2}) {
+      const FakeDevice device(backend, features);
+      for (Request request : all_requests()) {
+        EXPECT_THAT(chosen(device, request), HasSubstr(name_of(request.operation) + "_"));
+        if (request.operation != LOWBIT_LOWRANK_PROJECTION && request.operation != LOWBIT_DECODER_TAIL) continue;
+        for (Layout layout : {Layout::plain, Layout::panel8}) {
+          request.layout = layout;
+          EXPECT_THAT(chosen(device, request), HasSubstr(name_of(request.operation) + "_"));
+        }
+      }
+    }
+  }
+}
+
+// ---- Choosing -------------------------------------------------------------------------------------------------------
+
+Status serve(Stream&, const QuantizePack&) { return {}; }
+Status serve(Stream&, const LowrankProjection&) { return {}; }
+
+constexpr FormatSet kInt8 = {LOWBIT_INT8};
+constexpr LayoutSet kPanel8 = {Layout::panel8}, kAnyLayout = {Layout::plain, Layout::panel8};
+constexpr KernelFunction<QuantizePack> kQuantize = &serve;
+constexpr KernelFunction<LowrankProjection> kLowrank = &serve;
+constexpr KernelRow kRows[] = {
+    {"fast", Backend::cpu, kAvx2, kInt8, {}, {}, kQuantize},
+    {"second", Backend::cpu, 0, kInt8, {}, {}, kQuantize},
+    {"third", Backend::cpu, 0, {LOWBIT_INT8, LOWBIT_INT4}, {}, {}, kQuantize},
+    {"fast_panels", Backend::cpu, kAvx2, kInt8, kInt8, kPanel8, kLowrank},
+    {"any_layout", Backend::cpu, 0, kInt8, kInt8, kAnyLayout, kLowrank},
+    {"definition", Backend::reference, 0, {LOWBIT_INT8, LOWBIT_INT4, LOWBIT_UINT8}, {}, {}, kQuantize},
+};
+constexpr Request kQuantizeInt8 = {LOWBIT_QUANTIZE_PACK, LOWBIT_INT8, {}, {}};
+
+TEST(Choose, TheFirstRowThatMay) {
+  EXPECT_EQ(chosen(FakeDevice(Backend::cpu, kAvx2, kRows), kQuantizeInt8), "fast");
+  EXPECT_EQ(chosen(FakeDevice(Backend::cpu, 0, kRows), kQuantizeInt8), "second");
+  EXPECT_EQ(chosen(FakeDevice(Backend::cpu, ~kAvx2, kRows), kQuantizeInt8), "second");
+  EXPECT_EQ(chosen(FakeDevice(Backend::cpu, ~uint64_t{0}, kRows), kQuantizeInt8), "fast");
+  EXPECT_EQ(chosen(FakeDevice(Backend::cpu, kAvx2, kRows), {LOWBIT_QUANTIZE_PACK, LOWBIT_INT4, {}, {}}), "third");
+  EXPECT_EQ(chosen(FakeDevice(Backend::reference, kAvx2, kRows), kQuantizeInt8), "definition");
+}
+
+TEST(Choose, ByTheLayoutOfTheWeight) {
+  const FakeDevice device(Backend::cpu, kAvx2, kRows);
+  EXPECT_EQ(chosen(device, {LOWBIT_LOWRANK_PROJECTION, LOWBIT_INT8, LOWBIT_INT8, Layout::panel8}), "fast_panels");
+  EXPECT_EQ(chosen(device, {LOWBIT_LOWRANK_PROJECTION, LOWBIT_INT8, LOWBIT_INT8, Layout::plain}), "any_layout");
+  EXPECT_EQ(kRows[3].preferred_layout(), Layout::panel8);
+  EXPECT_EQ(kRows[4].preferred_layout(), Layout::plain);
+}
+
+TEST(Choose, NoneThatIsBarred) {
+  FakeDevice device(Backend::cpu, kAvx2, kRows);
+  device.set_state(kRows[0], KernelState::barred);
+  EXPECT_EQ(chosen(device, kQuantizeInt8), "second");
+  device.set_state(kRows[1], KernelState::passed);
+  EXPECT_EQ(chosen(device, kQuantizeInt8), "second");
+}
+
+TEST(Choose, UnsupportedSaysWhy) {
+  const Request request{LOWBIT_LOWRANK_PROJECTION, LOWBIT_INT8, LOWBIT_TERNARY, {}};
+  EXPECT_THAT(chosen(FakeDevice(Backend::cpu, kAvx2, kRows), request), HasSubstr("unsupported: lowrank_projection"));
+  const FakeDevice without(Backend::cpu, 0, std::span(kRows).first(1));
+  EXPECT_THAT(chosen(without, kQuantizeInt8), HasSubstr("fast (feature_missing: avx2)"));
+  EXPECT_EQ(why_not(without, kRows[0]), "feature_missing: avx2");
+}
+
+// The reference takes over where that was allowed and where it can reach the memory, and only then.
+TEST(Choose, FallsBackWhenAllowed) {
+  const Request uint8{LOWBIT_QUANTIZE_PACK, LOWBIT_UINT8, {}, {}};
+  EXPECT_THAT(chosen(FakeDevice(Backend::cpu, kAvx2, kRows), uint8), HasSubstr("unsupported: quantize_pack"));
+  EXPECT_EQ(chosen(FakeDevice(Backend::cpu, kAvx2, kRows, true), uint8), "definition");
+  EXPECT_EQ(chosen(FakeDevice(Backend::cpu, kAvx2, kRows, true), kQuantizeInt8), "fast");
+  EXPECT_THAT(chosen(FakeDevice(Backend::vulkan, 0, kRows, true, false), uint8), HasSubstr("unsupported"));
+}
+
+// ---- lowbit_explain -------------------------------------------------------------------------------------------------
+
+struct Explained {
+  std::vector<std::string> kernels, reasons;
+  std::string selected;
+};
+
+Explained explain(lowbit_device device, lowbit_query query) {
+  query.struct_size = sizeof(query);
+  size_t count = 0;
+  EXPECT_EQ(lowbit_explain(&device, &query, nullptr, &count), LOWBIT_OK) << lowbit_last_error();
+  std::vector<lowbit_candidate> candidates(count);
+  EXPECT_EQ(lowbit_explain(&device, &query, candidates.data(), &count), LOWBIT_OK);
+  EXPECT_EQ(count, candidates.size());
+  Explained explained;
+  for (const lowbit_candidate& c : candidates) {
+    explained.kernels.push_back(c.kernel);
+    explained.reasons.push_back(c.reason);
+    if (c.selected != 0) explained.selected += c.kernel;
+  }
+  return explained;
+}
+
+TEST(Explain, ListsCandidatesBestFirst) {
+  const lowbit_query query{0, LOWBIT_QUANTIZE_PACK, LOWBIT_INT8, LOWBIT_INT8};
+  Explained with = explain({std::make_shared<FakeDevice>(Backend::cpu, kAvx2, kRows)}, query);
+  EXPECT_THAT(with.kernels, ElementsAre("fast", "second", "third"));
+  EXPECT_EQ(with.selected, "fast");
+  EXPECT_THAT(with.reasons, ElementsAre("", "", ""));
+  Explained without = explain({std::make_shared<FakeDevice>(Backend::cpu, 0, kRows, true)}, query);
+  EXPECT_THAT(without.kernels, ElementsAre("fast", "second", "third", "definition"));
+  EXPECT_EQ(without.selected, "second");
+  EXPECT_THAT(without.reasons, ElementsAre("feature_missing: avx2", "", "", ""));
+}
+
+// "" for those behind the selected one, even where they could not serve either.
+TEST(Explain, GivesReasonsUpToTheSelectedOne) {
+  constexpr KernelRow kReversed[] = {kRows[1], kRows[0]};
+  Explained e = explain({std::make_shared<FakeDevice>(Backend::cpu, 0, kReversed)},
+                        {0, LOWBIT_QUANTIZE_PACK, LOWBIT_INT8, LOWBIT_INT8});
+  EXPECT_EQ(e.selected, "second");
+  EXPECT_THAT(e.reasons, ElementsAre("", ""));
+}
+
+TEST(Explain, FillsTheRoomThereIs) {
+  lowbit_device device{std::make_shared<FakeDevice>(Backend::cpu, 0, kRows)};
+  const lowbit_query query{sizeof(query), LOWBIT_QUANTIZE_PACK, LOWBIT_INT8, LOWBIT_INT8};
+  lowbit_candidate candidates[3] = {{"a", 7, ""}, {"b", 7, ""}, {"c", 7, ""}};
+  size_t count = 2;
+  ASSERT_EQ(lowbit_explain(&device, &query, candidates, &count), LOWBIT_OK);
+  EXPECT_EQ(count, 3u);
+  EXPECT_STREQ(candidates[1].kernel, "second");
+  EXPECT_EQ(candidates[1].selected, 1);
+  EXPECT_STREQ(candidates[2].kernel, "c");
+}
+
+TEST(Explain, NothingForAFormatThatIsNone) {
+  lowbit_device device{std::make_shared<FakeDevice>(Backend::cpu, kAvx2)};
+  for (int format : {3, 4, 6, 31, 32, 1000, -1}) {
+    EXPECT_THAT(explain(device, {0, LOWBIT_QUANTIZE_PACK, static_cast<lowbit_format>(format), LOWBIT_INT8}).kernels,
+                ElementsAre());
+  }
+}
+
+// The true table, as a caller sees it.
+TEST(Explain, TheKernelsOfTheCpu) {
+  const std::shared_ptr<Device> cpu = std::make_shared<FakeDevice>(Backend::cpu, kAvx2);
+  const auto selected = [&](lowbit_operation operation, lowbit_format activations, lowbit_format weights) {
+    return explain({cpu}, {0, operation, activations, weights}).selected;
+  };
+#if defined(__x86_64__)
+  EXPECT_EQ(selected(LOWBIT_QUANTIZE_PACK, LOWBIT_INT4, LOWBIT_INT8), "quantize_pack_a8_cpu_avx2");
+  EXPECT_EQ(selected(LOWBIT_LOWRANK_PROJECTION, LOWBIT_INT8, LOWBIT_INT8), "lowrank_projection_a8_w8_cpu_avx2");
+  EXPECT_EQ(selected(LOWBIT_LOWRANK_PROJECTION, LOWBIT_UINT8, LOWBIT_TERNARY), "lowrank_projection_a8_w2_cpu_avx2");
+  EXPECT_EQ(selected(LOWBIT_DECODER_TAIL, LOWBIT_INT4, LOWBIT_BINARY), "decoder_tail_a8_w1_cpu_avx2");
+  EXPECT_EQ(selected(LOWBIT_DECODER_TAIL, LOWBIT_F32, LOWBIT_BINARY), "decoder_tail_f32_wx_cpu_avx2");
+#endif
+  EXPECT_EQ(selected(LOWBIT_PACK_WEIGHT, LOWBIT_INT8, LOWBIT_BINARY), "pack_weight_wx_cpu_scalar");
+  EXPECT_EQ(selected(LOWBIT_RHO_EXPAND, LOWBIT_INT8, LOWBIT_TERNARY), "rho_expand_wx_cpu_scalar");
+}
+
+}  // namespace
+}  // namespace lowbit::core
