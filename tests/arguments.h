@@ -70,12 +70,13 @@ class ArgumentsTest : public testing::TestWithParam<const char*> {
     return opened;
   }
 
-  // Memory of the test, all the same value.
+  // Memory of the test, all the same value; so far apart that an operand laid on one overlaps no other.
   lowbit_tensor tensor(lowbit_type type, std::vector<int64_t> shape) {
     int64_t count = 1;
     for (int64_t extent : shape) count *= extent;
-    memory_.emplace_back(static_cast<size_t>(count), 0x01010101);
-    lowbit_tensor t{.data = memory_.back().data(),
+    constexpr size_t kApart = 4096;  // words
+    memory_.emplace_back(static_cast<size_t>(count) + 2 * kApart, 0x01010101);
+    lowbit_tensor t{.data = memory_.back().data() + kApart,
                     .size = static_cast<uint64_t>(count) * (type == LOWBIT_TYPE_U8 ? 1 : 4),
                     .rank = static_cast<int32_t>(shape.size()),
                     .type = type};

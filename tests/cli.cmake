@@ -27,7 +27,8 @@ function(lowbit_add_program_test name)
     LOWBIT_MODELS_FOLDER="${PROJECT_SOURCE_DIR}/examples/bdh/models"
     LOWBIT_SANITIZED=$<BOOL:${LOWBIT_SANITIZE}>)
   target_link_libraries(${name} PRIVATE
-    lowbit_options bdh fmt::fmt-header-only nlohmann_json::nlohmann_json GTest::gtest_main)
+    lowbit_options bdh ${LOWBIT_FMT} nlohmann_json::nlohmann_json GTest::gtest_main)
+  target_precompile_headers(${name} PRIVATE <gtest/gtest.h> <nlohmann/json.hpp>)
   add_dependencies(${name} lowbit_cli)
 endfunction()
 
