@@ -60,7 +60,7 @@ def table(results):
         f"The bundled Hatchling on the first {BYTES} bytes of its validation text in windows of {WINDOW}: nats per byte, what",
         "that is over the all-f32 model, KL(f32 || this) in nats per byte, and how often both think the same byte most likely.",
         f"rho is compressed and expanded after every {RHO_CHUNK}th token. Activations int8: x and ln(a) as int8, xs*ys as uint8,",
-        "a scale a token. Made by `./run accuracy`; the results do not depend on the machine or the backend.",
+        "a scale a token. Made by `./run accuracy`; the results do not depend on the backend.",
         "",
         "![Nats per byte over f32](accuracy.svg)",
         "",

@@ -1,6 +1,7 @@
 #include "console.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,7 +16,7 @@ bool write_all(int file, std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = ::write(file, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return false;
+    if (written <= 0) return false;
     text.remove_prefix(static_cast<size_t>(written));
   }
   return true;
@@ -26,6 +27,12 @@ bool write_all(int file, std::string_view text) {
 void write_out(std::string_view text) {
   if (!write_all(STDOUT_FILENO, text))
     throw std::runtime_error(fmt::format("cannot write to stdout: {}", std::strerror(errno)));
+}
+
+bool is_stdout(const std::string& path) {
+  struct stat file, out;
+  return ::stat(path.c_str(), &file) == 0 && ::fstat(STDOUT_FILENO, &out) == 0 && file.st_dev == out.st_dev &&
+         file.st_ino == out.st_ino;
 }
 
 void print_error(std::string_view sentence) {

@@ -11,6 +11,9 @@ namespace cli {
 // Writes all of `text` to stdout now; throws std::runtime_error if it cannot be written (a full disk).
 void write_out(std::string_view text);
 
+// Whether writing to `path` writes to where stdout goes.
+bool is_stdout(const std::string& path);
+
 // One line on stderr: "lowbit: SENTENCE". Line breaks and what else a terminal would act on become spaces.
 void print_error(std::string_view sentence);
 

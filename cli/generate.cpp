@@ -56,12 +56,17 @@ void run(const Options& o) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
   const lowbit_device_info info = device.info();
-  const int64_t steps = static_cast<int64_t>(o.prompt.size()) + o.tokens - 1;
+  // Bytes read count like bytes written: each is one step, and the last byte written needs none.
+  const size_t steps = o.prompt.size() + static_cast<size_t>(o.tokens) - 1;
   const double rate = static_cast<double>(steps) / seconds;
   if (o.json) {
-    const nlohmann::json report = {{"tokens", o.tokens},        {"seconds", seconds},
-                                   {"tokens_per_second", rate}, {"backend", info.backend},
-                                   {"device", info.name},       {"configuration", describe(configuration)}};
+    const nlohmann::json report = {{"tokens", o.tokens},
+                                   {"steps", steps},
+                                   {"seconds", seconds},
+                                   {"tokens_per_second", rate},
+                                   {"backend", info.backend},
+                                   {"device", info.name},
+                                   {"configuration", describe(configuration)}};
     fmt::print(stderr, "{}\n", report.dump());
   } else {
     fmt::print(stderr, "\n{:.0f} tokens/s on {} ({}, {}): {}\n", rate, info.backend, info.name, info.isa,

@@ -54,8 +54,10 @@ bdh::Configuration ModelOptions::configuration(const bdh::Model& model) const {
   };
   agree("--weights", weights.value_or(c.weights.format) == c.weights.format,
         bdh::name_of(c.weights.format, bdh::kWeightFormats));
-  agree("--weight-rule", weight_rule.value_or(c.weights.rule) == c.weights.rule,
-        bdh::name_of(c.weights.rule, bdh::kRules));
+  if (c.weights.format == LOWBIT_INT8) {
+    agree("--weight-rule", weight_rule.value_or(c.weights.rule) == c.weights.rule,
+          bdh::name_of(c.weights.rule, bdh::kRules));
+  }
   agree("--weight-group", weight_group.value_or(c.weights.group) == c.weights.group,
         bdh::name_of(c.weights.group, bdh::kWeightGroups));
 

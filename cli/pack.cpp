@@ -31,6 +31,7 @@ void run(const Options& o) {
   files.add(o.output, bytes);
   files.commit();
 
+  if (is_stdout(o.output)) return;  // the model is all it may hold
   const size_t floats =
       (model.encoder.values.size() + model.encoder_v.values.size() + model.decoder.values.size()) * sizeof(float);
   const size_t codes = packed.encoder.packed.size() + packed.encoder_v.packed.size() + packed.decoder.packed.size();

@@ -64,6 +64,7 @@ Status open_device(const lowbit_device_options& options, std::span<const KernelR
   for (const BackendRow& backend : kBackends) {
     if (wanted != "auto" && wanted != backend.name) continue;
     const Status status = open(backend, options, kernels, device);
+    if (status.ok()) recall_verdicts(**device);
     if (status.ok() || status.code() == LOWBIT_INVALID_ARGUMENT) return status;
     if (wanted != "auto") {
       return {status.code(),
@@ -153,9 +154,17 @@ lowbit_status lowbit_explain(const lowbit_device* device, const lowbit_query* qu
                         kOperationCount - 1);
     const bool has_activations = q.operation == LOWBIT_QUANTIZE_PACK || q.operation == LOWBIT_LOWRANK_PROJECTION ||
                                  q.operation == LOWBIT_DECODER_TAIL;
+    const bool has_weights = q.operation != LOWBIT_QUANTIZE_PACK;
     Request request{q.operation, {}, {}, {}};
-    if (has_activations) request.activations = q.activations;
-    if (q.operation != LOWBIT_QUANTIZE_PACK) request.weights = q.weights;
+    if (has_activations) {
+      LOWBIT_TRY(
+          check.member("query.activations", q.activations, {LOWBIT_INT8, LOWBIT_INT4, LOWBIT_UINT8, LOWBIT_F32}));
+      request.activations = q.activations;
+    }
+    if (has_weights) {
+      LOWBIT_TRY(check.member("query.weights", q.weights, {LOWBIT_INT8, LOWBIT_TERNARY, LOWBIT_BINARY}));
+      request.weights = q.weights;
+    }
     size_t found = 0;
     bool served = false;
     for (const KernelRow& kernel : device->device->kernels()) {

@@ -55,8 +55,8 @@ constexpr int64_t ceil_div(int64_t a, int64_t b) { return a / b + (a % b != 0); 
 
 constexpr int64_t packed_size(lowbit_format format, int64_t count) { return ceil_div(count, codes_per_byte(format)); }
 
-// The bits of code `index` in packed bytes: int8 two's complement, ternary code + 1, binary (code + 1) / 2; as the
-// code.
+// The bits of code `index` in packed bytes: int8 two's complement, ternary code + 1, binary (code + 1) / 2;
+// as the code.
 constexpr int packed_code(const uint8_t* packed, lowbit_format format, int64_t index) {
   switch (format) {
     case LOWBIT_TERNARY:

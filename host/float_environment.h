@@ -25,8 +25,7 @@ class FloatEnvironment {
 
  private:
 #if defined(__SSE2__)
-  static constexpr unsigned kDefault =
-      0x1f80;  // MXCSR at power-on: all exceptions masked, nearest even, no FTZ, no DAZ
+  static constexpr unsigned kDefault = 0x1f80;  // all exceptions masked, nearest even, no FTZ, no DAZ
   unsigned saved_;
 #else
   std::fenv_t saved_;

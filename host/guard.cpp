@@ -1,5 +1,7 @@
 #include "guard.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <mutex>
@@ -8,7 +10,7 @@
 #include "float_environment.h"
 #include "guard_cases.h"
 #include "host_device.h"
-#include "invalid_argument.h"
+#include "status.h"
 
 namespace lowbit::core {
 namespace {
@@ -91,6 +93,16 @@ Status guard(const std::shared_ptr<Device>& device, const Request& request) {
     device->set_state(kernel, entry->second.empty() ? KernelState::passed : KernelState::barred);
   }
   return {};
+}
+
+void recall_verdicts(Device& device) {
+  if (device.guard() == LOWBIT_GUARD_OFF) return;
+  const std::lock_guard lock(verdicts().mutex);
+  for (const KernelRow& kernel : device.kernels()) {
+    const auto entry = verdicts().found.find(identity(device, kernel));
+    if (entry == verdicts().found.end()) continue;
+    device.set_state(kernel, entry->second.empty() ? KernelState::passed : KernelState::barred);
+  }
 }
 
 std::string guard_report(const Device& device, const KernelRow& kernel) {

@@ -12,6 +12,9 @@ namespace lowbit::core {
 // for the life of the process. Does nothing when the device's guard is off. The reference itself is not tested.
 Status guard(const std::shared_ptr<Device>& device, const Request& request);
 
+// Takes over what the guard found earlier in this process about the same device; for a device just opened.
+void recall_verdicts(Device& device);
+
 // What the guard found wrong with a barred kernel: "parity_mismatch: ..." with kernel, device, index, got and expected.
 std::string guard_report(const Device& device, const KernelRow& kernel);
 

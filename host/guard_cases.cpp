@@ -10,7 +10,8 @@
 namespace lowbit::core {
 namespace {
 
-constexpr int64_t B = 1, H = 3, T = 5, K = 37, N = 43;
+// 7 panels of 8 columns: tiles of 4, 2 and 1. The projections run with every count of rows from 1 to 5.
+constexpr int64_t B = 1, H = 3, T = 5, K = 37, N = 51;
 
 // Quarters between -8 and 8: exact in every sum, and rich in ties once scaled. Position-dependent, so that a swapped
 // index shows.
@@ -95,21 +96,21 @@ Status run_pack_weight(Rig& rig, const KernelRow& kernel, GuardFormats formats, 
 }
 
 // Codes over the whole range of the format, packed into words by hand; floats for format f32.
-Status activations(Rig& rig, lowbit_format format, ActivationOperand* operand) {
+Status activations(Rig& rig, lowbit_format format, int64_t tokens, ActivationOperand* operand) {
   const int64_t words = ceil_div(K, 4);
   operand->format = format;
   operand->scale = 0.125f;
   if (format == LOWBIT_F32) {
     operand->scale = 1.0f;
-    return rig.tensor(LOWBIT_TYPE_F32, {B, H, T, K}, samples(B * H * T * K).data(), &operand->values);
+    return rig.tensor(LOWBIT_TYPE_F32, {B, H, tokens, K}, samples(B * H * tokens * K).data(), &operand->values);
   }
-  std::vector<uint32_t> packed(static_cast<size_t>(B * H * T * words));
-  for (int64_t i = 0; i < B * H * T * K; ++i) {
+  std::vector<uint32_t> packed(static_cast<size_t>(B * H * tokens * words));
+  for (int64_t i = 0; i < B * H * tokens * K; ++i) {
     const int top = qmax(format), spread = static_cast<int>(i * 7919 % (2 * top + 1)) - top;
     const int code = format == LOWBIT_UINT8 ? std::abs(spread) : spread;
     packed[static_cast<size_t>(i / K * words + i % K / 4)] |= static_cast<uint32_t>(code & 0xff) << (8 * (i % K % 4));
   }
-  return rig.tensor(LOWBIT_TYPE_I32, {B, H, T, words}, packed.data(), &operand->values);
+  return rig.tensor(LOWBIT_TYPE_I32, {B, H, tokens, words}, packed.data(), &operand->values);
 }
 
 Status weight(Rig& rig, const KernelRow& kernel, lowbit_format format, std::unique_ptr<Weight>* made) {
@@ -130,21 +131,29 @@ Status weight(Rig& rig, const KernelRow& kernel, lowbit_format format, std::uniq
 Status run_lowrank_projection(Rig& rig, const KernelRow& kernel, GuardFormats formats, std::vector<uint32_t>* out) {
   std::unique_ptr<Weight> w;
   LOWBIT_TRY(weight(rig, kernel, formats.weights, &w));
-  LowrankProjection op{{}, w.get(), {}, 0.5f, B, H, H, T, K, N};
-  LOWBIT_TRY(activations(rig, formats.activations, &op.input));
-  LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_F32, {B, H, T, N}, nullptr, &op.output));
-  LOWBIT_TRY(launch(rig.stream(), kernel, op));
-  return rig.read(op.output, out);
+  for (int64_t tokens = 1; tokens <= T; ++tokens) {
+    LowrankProjection op{{}, w.get(), {}, 0.5f, B, H, H, tokens, K, N};
+    LOWBIT_TRY(activations(rig, formats.activations, tokens, &op.input));
+    LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_F32, {B, H, tokens, N}, nullptr, &op.output));
+    LOWBIT_TRY(rig.stream().begin());
+    LOWBIT_TRY(launch(rig.stream(), kernel, op));
+    LOWBIT_TRY(rig.read(op.output, out));
+  }
+  return {};
 }
 
 Status run_decoder_tail(Rig& rig, const KernelRow& kernel, GuardFormats formats, std::vector<uint32_t>* out) {
   std::unique_ptr<Weight> w;
   LOWBIT_TRY(weight(rig, kernel, formats.weights, &w));
-  DecoderTail op{{}, w.get(), {}, B, H, T, K, N};
-  LOWBIT_TRY(activations(rig, formats.activations, &op.input));
-  LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_F32, {B, 1, T, N}, nullptr, &op.output));
-  LOWBIT_TRY(launch(rig.stream(), kernel, op));
-  return rig.read(op.output, out);
+  for (int64_t tokens = 1; tokens <= T; ++tokens) {
+    DecoderTail op{{}, w.get(), {}, B, H, tokens, K, N};
+    LOWBIT_TRY(activations(rig, formats.activations, tokens, &op.input));
+    LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_F32, {B, 1, tokens, N}, nullptr, &op.output));
+    LOWBIT_TRY(rig.stream().begin());
+    LOWBIT_TRY(launch(rig.stream(), kernel, op));
+    LOWBIT_TRY(rig.read(op.output, out));
+  }
+  return {};
 }
 
 Status run_rho_compress(Rig& rig, const KernelRow& kernel, GuardFormats formats, std::vector<uint32_t>* out) {

@@ -1,8 +1,9 @@
 #include "kernel_table.h"
 
+#include <fmt/format.h>
+
 #include "cpu/kernels.h"
 #include "guard.h"
-#include "invalid_argument.h"
 #include "reference/kernels.h"
 
 namespace lowbit::core {

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "call.h"
 #include "kernel_table.h"
 

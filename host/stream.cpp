@@ -3,6 +3,16 @@
 
 using namespace lowbit::core;
 
+namespace {
+
+// A stream that is there and has not failed; a fault sticks to it.
+Status ready(const Validator& check, const lowbit_stream* stream) {
+  if (stream == nullptr) return check.fail("stream is NULL");
+  return stream->stream->fault();
+}
+
+}  // namespace
+
 lowbit_status lowbit_buffer_create(lowbit_device* device, uint64_t size, lowbit_buffer** buffer) {
   return boundary([&]() -> Status {
     const Validator check("buffer_create");
@@ -37,8 +47,10 @@ lowbit_status lowbit_stream_create(lowbit_device* device, lowbit_stream** stream
 void lowbit_stream_destroy(lowbit_stream* stream) { delete stream; }
 
 lowbit_status lowbit_stream_flush(lowbit_stream* stream) {
-  return boundary(
-      [&] { return stream == nullptr ? Validator("stream_flush").fail("stream is NULL") : stream->stream->flush(); });
+  return boundary([&]() -> Status {
+    LOWBIT_TRY(ready(Validator("stream_flush"), stream));
+    return stream->stream->flush();
+  });
 }
 
 lowbit_status lowbit_stream_synchronize(lowbit_stream* stream) {
@@ -66,7 +78,7 @@ lowbit_status lowbit_copy_to_device(lowbit_stream* stream, void* device_data, ui
                                     uint64_t size) {
   return boundary([&]() -> Status {
     const Validator check("copy_to_device");
-    if (stream == nullptr) return check.fail("stream is NULL");
+    LOWBIT_TRY(ready(check, stream));
     if (size == 0) return {};
     if (device_data == nullptr) return check.fail("device_data is NULL");
     if (host == nullptr) return check.fail("host is NULL");
@@ -78,7 +90,7 @@ lowbit_status lowbit_copy_to_host(lowbit_stream* stream, void* host, const void*
                                   uint64_t size) {
   return boundary([&]() -> Status {
     const Validator check("copy_to_host");
-    if (stream == nullptr) return check.fail("stream is NULL");
+    LOWBIT_TRY(ready(check, stream));
     if (size == 0) return {};
     if (device_data == nullptr) return check.fail("device_data is NULL");
     if (host == nullptr) return check.fail("host is NULL");

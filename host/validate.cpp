@@ -1,5 +1,7 @@
 #include "validate.h"
 
+#include <algorithm>
+
 namespace lowbit::core {
 namespace {
 
@@ -44,7 +46,9 @@ Status Validator::tensor(const char* name, Tensor* tensor, std::initializer_list
   if (tensor->rank < min_rank || tensor->rank > max_rank) {
     return fail("{}.rank is {}, it may be {} to {}", name, tensor->rank, min_rank, max_rank);
   }
-  LOWBIT_TRY(member(fmt::format("{}.type", name).c_str(), tensor->type, types));
+  if (std::find(types.begin(), types.end(), tensor->type) == types.end()) {
+    return member(fmt::format("{}.type", name).c_str(), tensor->type, types);
+  }
   for (int axis = 0; axis < tensor->rank; ++axis) {
     if (tensor->shape[axis] < 1)
       return fail("{} has shape {}, every axis must be at least 1", name, shape_text(*tensor));

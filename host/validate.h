@@ -30,11 +30,11 @@ class Validator {
   // One of the enumerators that are allowed here.
   template <typename Enum>
   Status member(const char* name, Enum value, std::initializer_list<Enum> allowed) const {
-    std::string names;
     for (Enum candidate : allowed) {
       if (value == candidate) return {};
-      names += (names.empty() ? "" : ", ") + name_of(candidate);
     }
+    std::string names;
+    for (Enum candidate : allowed) names += (names.empty() ? "" : ", ") + name_of(candidate);
     return fail("{} is {}, it may be {}", name, name_of(value), names);
   }
   // Outputs may share no byte with inputs or with each other.

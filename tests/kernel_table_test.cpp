@@ -219,11 +219,19 @@ TEST(Explain, FillsTheRoomThereIs) {
   EXPECT_STREQ(candidates[2].kernel, "c");
 }
 
-TEST(Explain, NothingForAFormatThatIsNone) {
+TEST(Explain, AFormatThatIsNoneIsAnError) {
   lowbit_device device{std::make_shared<FakeDevice>(Backend::cpu, kAvx2)};
+  size_t count = 0;
   for (int format : {3, 4, 6, 31, 32, 1000, -1}) {
-    EXPECT_THAT(explain(device, {0, LOWBIT_QUANTIZE_PACK, static_cast<lowbit_format>(format), LOWBIT_INT8}).kernels,
-                ElementsAre());
+    const lowbit_query activations{sizeof(activations), LOWBIT_QUANTIZE_PACK, static_cast<lowbit_format>(format),
+                                   LOWBIT_INT8};
+    EXPECT_EQ(lowbit_explain(&device, &activations, nullptr, &count), LOWBIT_INVALID_ARGUMENT);
+    EXPECT_THAT(lowbit_last_error(), HasSubstr("query.activations is"));
+  }
+  for (int format : {1, 2, 5, 6, 1000, -1}) {
+    const lowbit_query weights{sizeof(weights), LOWBIT_RHO_EXPAND, LOWBIT_INT8, static_cast<lowbit_format>(format)};
+    EXPECT_EQ(lowbit_explain(&device, &weights, nullptr, &count), LOWBIT_INVALID_ARGUMENT);
+    EXPECT_THAT(lowbit_last_error(), HasSubstr("query.weights is"));
   }
 }
 

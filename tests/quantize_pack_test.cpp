@@ -123,11 +123,13 @@ TEST_P(QuantizePackTest, TreeSum) {
   }
 }
 
-// More values than 4096 segments hold, so that the tree sum has three levels. It takes too long unless optimised.
+// More values than 4096 segments hold, so that the tree sum has three levels; and, where all but one of them are zero, so
+// many that x / s is past 2^31 before it is clipped. It takes too long unless optimised.
 #if defined(__OPTIMIZE__) && !LOWBIT_SANITIZED
 TEST_P(QuantizePackTest, TreeSumOfThreeLevels) {
   places = {places[0]};
   check({LOWBIT_INT8, LOWBIT_ABSMEAN, LOWBIT_PER_TENSOR, {4097, 4099}, Values::heavy, 4, {.padding = 5}});
+  check({LOWBIT_UINT8, LOWBIT_ABSMEAN, LOWBIT_PER_TENSOR, {4111, 4099}, Values::lone, 1});
 }
 #endif
 

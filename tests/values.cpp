@@ -22,9 +22,9 @@ int64_t Random::between(int64_t low, int64_t high) {
 double Random::unit() { return static_cast<double>(next() >> 11) * 0x1p-53; }
 
 const char* name_of(Values values) {
-  constexpr const char* kNames[] = {"uniform", "ties",      "mean_ties",      "bounds",  "zeros", "minus_zeros",
-                                    "tiny",    "subnormal", "huge",           "outlier", "heavy", "sparse",
-                                    "nan",     "infinity",  "minus_infinity", "mixed"};
+  constexpr const char* kNames[] = {"uniform",    "ties",      "mean_ties", "bounds",   "zeros",          "minus_zeros",
+                                    "tiny",       "subnormal", "huge",      "outlier",  "heavy",          "sparse",
+                                    "cancelling", "lone",      "nan",       "infinity", "minus_infinity", "mixed"};
   static_assert(std::size(kNames) == kValuesCount);
   return kNames[static_cast<int>(values)];
 }
@@ -59,6 +59,7 @@ void fill_row(Values kind, std::span<float> row, int qmax, Random& random) {
       each([&] { return random.sign() * unit * 1.7f; });
       break;
     case Values::zeros:
+    case Values::lone:
       each([] { return 0.0f; });
       break;
     case Values::minus_zeros:
@@ -85,6 +86,9 @@ void fill_row(Values kind, std::span<float> row, int qmax, Random& random) {
     case Values::sparse:
       each([&] { return random.chance(0.95) ? random.sign() * 0.0f : uniform(random); });
       break;
+    case Values::cancelling:
+      each([&] { return random.chance(0.2) ? random.sign() * 0x1p60f : uniform(random); });
+      break;
     default:
       each([&] { return uniform(random); });
   }
@@ -97,7 +101,7 @@ std::vector<float> make_values(Values kind, int64_t rows, int64_t length, int qm
   std::vector<float> values(static_cast<size_t>(rows * length));
   for (int64_t r = 0; r < rows; ++r) {
     const Values of_row =
-        kind == Values::mixed ? static_cast<Values>(random.between(0, static_cast<int>(Values::nan) - 1)) : kind;
+        kind == Values::mixed ? static_cast<Values>(random.between(0, static_cast<int>(Values::lone) - 1)) : kind;
     fill_row(of_row, std::span(values).subspan(r * length, length), qmax, random);
   }
   float& one = values[random.between(0, rows * length - 1)];
@@ -105,6 +109,7 @@ std::vector<float> make_values(Values kind, int64_t rows, int64_t length, int qm
     const auto payload = static_cast<uint32_t>(random.between(1, 0x7fffff));
     one = std::bit_cast<float>(0x7f800000u | payload | (random.chance(0.5) ? 0x80000000u : 0u));
   }
+  if (kind == Values::lone) one = (qmax == 255 ? 1.0f : random.sign()) * 0.7f;  // uint8 counts positive values only
   if (kind == Values::infinity) one = kInfinity;
   if (kind == Values::minus_infinity) one = -kInfinity;
   return values;

@@ -41,14 +41,16 @@ enum class Values {
   minus_zeros,
   tiny,  // the scale is the smallest there is
   subnormal,
-  huge,     // up to the largest float: sums overflow
-  outlier,  // one large value in a row
-  heavy,    // exponents from -30 to 30
-  sparse,   // nearly all zero
-  nan,      // uniform, but for one value of the tensor
+  huge,        // up to the largest float: sums overflow
+  outlier,     // one large value in a row
+  heavy,       // exponents from -30 to 30
+  sparse,      // nearly all zero
+  cancelling,  // some equal and large among small ones: float sums show their order
+  lone,        // all zero but one value of the tensor
+  nan,         // uniform, but for one value of the tensor
   infinity,
   minus_infinity,
-  mixed,  // every row is of one of those before `nan`
+  mixed,  // every row is of one of those before `lone`
 };
 constexpr int kValuesCount = static_cast<int>(Values::mixed) + 1;
 const char* name_of(Values values);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <stdexcept>
+#include <string>
 
 namespace bdh {
 namespace {
@@ -71,6 +73,10 @@ std::span<const float> Hatchling::step(uint8_t token) {
   for (size_t d = 0; d < x_.size(); ++d) {
     const float* row = m_.lm_head.data() + d * kVocabulary;
     for (size_t v = 0; v < logits_.size(); ++v) logits_[v] += x_[d] * row[v];
+  }
+  if (!std::all_of(logits_.begin(), logits_.end(), [](float logit) { return std::isfinite(logit); })) {
+    throw std::runtime_error("the model's logits are not finite at byte " + std::to_string(position_) +
+                             " of the text: its weights are too large");
   }
   ++position_;
   if (block_ != nullptr && position_ % weights_.configuration().rho_chunk == 0) recompress_rho();

@@ -12,6 +12,7 @@
 //   logits = x lm_head                                        [256]
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -25,7 +26,8 @@ class Hatchling {
   // `weights` must live as long.
   explicit Hatchling(const Weights& weights);
 
-  // Takes one token and returns the logits for the next; valid until the next call.
+  // Takes one token and returns the logits for the next; valid until the next call. Throws std::runtime_error if they are
+  // not finite.
   std::span<const float> step(uint8_t token);
   // Starts a new text.
   void reset();

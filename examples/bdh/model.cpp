@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "formats/safetensors.h"
@@ -49,6 +51,16 @@ void expect_shape(const Safetensors& file, const std::string& name, const std::v
   }
 }
 
+// An F32 tensor's values, which must be finite.
+std::vector<float> finite_floats(const Safetensors& file, const SafetensorsEntry& tensor) {
+  std::vector<float> values = to_floats(tensor);
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i]))
+      fault(file, fmt::format("tensor '{}' holds {} at index {}", tensor.name, values[i], i));
+  }
+  return values;
+}
+
 // The logical shapes of the packed tensors: metadata lowbit.shape, a JSON object of name -> shape.
 std::vector<int64_t> packed_shape(const Safetensors& file, const std::string& name, size_t rank) {
   const std::string text = metadata(file, "lowbit.shape");
@@ -75,7 +87,7 @@ Matrix read_matrix(const Safetensors& file, const Packing& packing, const std::s
                    int64_t N, int64_t channels) {
   Matrix matrix{H, K, N, {}, {}, {}};
   if (packing.format == LOWBIT_F32) {
-    matrix.values = to_floats(file.expect(name, "F32", -1));
+    matrix.values = finite_floats(file, file.expect(name, "F32", -1));
     return matrix;
   }
   const SafetensorsEntry& packed = file.expect(name, "U8", 1);
@@ -86,7 +98,7 @@ Matrix read_matrix(const Safetensors& file, const Packing& packing, const std::s
   const SafetensorsEntry& scales = file.expect(name + ".scales", "F32", 1);
   expect_shape(file, name + ".scales", scales.shape, {packing.group == LOWBIT_PER_TENSOR ? 1 : channels},
                "one a channel");
-  matrix.scales = to_floats(scales);
+  matrix.scales = finite_floats(file, scales);
   return matrix;
 }
 
@@ -154,8 +166,8 @@ Model load_model(const std::string& path, std::optional<int64_t> layers) {
   model.encoder = read_matrix(file, model.packing, "encoder", H, D, N, H * N);
   model.encoder_v = read_matrix(file, model.packing, "encoder_v", H, D, N, H * N);
   model.decoder = read_matrix(file, model.packing, "decoder", H, N, D, D);
-  model.embedding = to_floats(embedding);
-  model.lm_head = to_floats(lm_head);
+  model.embedding = finite_floats(file, embedding);
+  model.lm_head = finite_floats(file, lm_head);
   return model;
 }
 

@@ -31,7 +31,7 @@ class Projections {
 // The weights on a device; shared by all sessions.
 class Weights {
  public:
-  // Packs the model's floats where the configuration asks for it. `model` must live as long.
+  // Packs the model's floats where the configuration asks for it. `device` and `model` must live as long.
   Weights(const lowbit::Device& device, const Model& model, const Configuration& configuration);
 
   const Model& model() const { return *model_; }

@@ -21,8 +21,10 @@ Status pack_weight(Stream&, const PackWeight& op) {
     };
     const int64_t n = op.per_channel ? op.K : count;
     scales.push_back(op.format == LOWBIT_INT8 ? group_scale(n, op.format, op.rule, value) : ternary_scale(n, value));
-    if (std::isnan(scales.back()))
-      return invalid_argument("pack_weight: the sum of the magnitudes of channel {} overflows", c);
+    if (std::isnan(scales.back())) {
+      return invalid_argument("pack_weight: the sum of the magnitudes of {} overflows",
+                              op.per_channel ? fmt::format("channel {}", c) : "the tensor");
+    }
   }
 
   auto* packed = row<uint8_t>(op.packed, 0);

@@ -14,8 +14,8 @@
 
 namespace lowbit::core::reference {
 
-inline const float kEps = std::bit_cast<float>(LOWBIT_EPS_BITS);
-inline const float kNan = std::bit_cast<float>(LOWBIT_NAN_BITS);
+inline constexpr float kEps = std::bit_cast<float>(LOWBIT_EPS_BITS);
+inline constexpr float kNan = std::bit_cast<float>(LOWBIT_NAN_BITS);
 
 inline bool is_finite(float x) { return (std::bit_cast<uint32_t>(x) & LOWBIT_INFINITY_BITS) != LOWBIT_INFINITY_BITS; }
 
@@ -54,8 +54,7 @@ float treesum(int64_t n, Value value) {
   return sums[0];
 }
 
-// Twice the mean for absmean of codes (factor 2, qmax codes), the mean itself for ternary and binary (factor 1, qmax
-// 1).
+// Twice the mean for absmean of codes (factor 2, qmax codes); the mean itself for ternary and binary (both 1).
 inline float mean_scale(float sum, int64_t n, double factor, int qmax) {
   const auto c = static_cast<float>(factor / (static_cast<double>(qmax) * static_cast<double>(n)));
   const float scale = sum * c;

@@ -1,6 +1,8 @@
 // Activations made ready for the tiles of panel.h and panel_f32.h, in scratch.
 #pragma once
 
+#include <optional>
+
 #include "cpu/avx2/panel.h"
 #include "device.h"
 #include "operations.h"
@@ -25,8 +27,7 @@ struct WideRows {
 };
 Status widen(Stream& stream, const ActivationOperand& activations, int64_t length, WideRows* rows);
 
-// out[i] = sums[i] * (scale_activation * scale_weight[i]), thresholded, for i < count; a per-tensor weight scale has
-// weight_step 0.
+// out[i] = sums[i] * (scale_activation * the weight scale of output column + i), thresholded, for i < count.
 struct Epilogue {
   const float* scale_weight;
   bool per_channel;

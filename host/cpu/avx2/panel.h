@@ -1,7 +1,7 @@
 // Register tiles over weights in the layout panel8: R rows of activations times P panels of 8 outputs.
 //
-//   rows of activations  [R]  int16 pairs (a[j], a[j + G/2]) of each group of G steps, so that one vpmaddwd does 2
-//   steps weights              [P]  a group of 8 outputs x G steps, expanded in registers into the same pairs
+//   activations  [R]  rows of int16 pairs (a[j], a[j + G/2]) of each group of G steps: one vpmaddwd does 2 steps
+//   weights      [P]  a group of 8 outputs x G steps, expanded in registers into the same pairs
 //
 // Widening to 16 bits keeps uint8 x int8 exact where vpmaddubsw would saturate (255 * 127 * 2 > 2^15). int32 holds
 // 65536 steps (65536 * 255 * 127 < 2^31); longer sums are carried into int64. Ternary and binary weights are used as

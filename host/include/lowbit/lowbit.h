@@ -5,17 +5,17 @@
  * format are in docs/formats.md.
  *
  * Conventions
- *   Status      Every call that can fail returns a lowbit_status. lowbit_last_error() then holds one sentence, of the
- *               calling thread, that names the argument, what it was and what it may be. Nothing prints, exits or
- * aborts, no C++ exception crosses this boundary, and a call that fails on its arguments has written nothing. Structs
- * A struct that may grow starts with `struct_size`; set it to sizeof and zero the rest. Zero is the default of every
- * field unless its comment says otherwise. Memory      `data` of a tensor is memory of the stream's device: a host
- * pointer for the backends `reference` and `cpu`. It is the caller's own, or a lowbit_buffer's. Outputs must not
- * overlap inputs or each other. Streams     A stream is an in-order queue used by one thread at a time; devices may be
- * shared freely. A call enqueues work (host backends run it at once) and operands must live until it has run. LOWBIT_OK
- * says that work was enqueued; a fault that shows later is returned by the stream's next call or
- * lowbit_stream_synchronize(). Floats      Results do not depend on the caller's rounding mode or flush-to-zero
- * setting; both are left as they were.
+ *   Status   Every call that can fail returns a lowbit_status. lowbit_last_error() then holds one sentence, of the
+ *            calling thread, that names the argument, what it was and what it may be. Nothing prints, exits or aborts,
+ *            no C++ exception crosses this boundary, and a call that fails on its arguments has written nothing.
+ *   Structs  A struct that may grow starts with `struct_size`: set it to sizeof and zero the rest. Zero is the default
+ *            of every field unless its comment says otherwise.
+ *   Memory   `data` of a tensor is memory of the stream's device: a host pointer for the backends `reference` and
+ *            `cpu`. It is the caller's own, or a lowbit_buffer's. Outputs must not overlap inputs or each other.
+ *   Streams  A stream is an in-order queue used by one thread at a time; devices may be shared freely. A call enqueues
+ *            work (host backends run it at once) and operands must live until it has run. LOWBIT_OK says that work was
+ *            enqueued; a fault that shows later is returned by the stream's next call or lowbit_stream_synchronize().
+ *   Floats   Results do not depend on the caller's rounding mode or flush-to-zero setting; both stay as they were.
  */
 #ifndef LOWBIT_LOWBIT_H
 #define LOWBIT_LOWBIT_H
@@ -57,8 +57,7 @@ typedef enum lowbit_status LOWBIT_INT32 {
 LOWBIT_API const char* lowbit_version(void);
 /* "invalid_argument". Static; NULL for a number that is no status. */
 LOWBIT_API const char* lowbit_status_name(lowbit_status status);
-/* The sentence of this thread's last failed call, "" when there was none. Valid until this thread's next lowbit call.
- */
+/* The sentence of this thread's last failed call, "" when there was none. Valid until its next lowbit call. */
 LOWBIT_API const char* lowbit_last_error(void);
 /* The driver's code (CUresult, VkResult) behind that failure, 0 when it did not come from a driver. */
 LOWBIT_API int64_t lowbit_last_native_code(void);
@@ -83,8 +82,8 @@ typedef enum lowbit_type LOWBIT_INT32 {
   LOWBIT_TYPE_U8 = 4    /* a byte of packed codes */
 } lowbit_type;
 
-/* How values are coded. Activations: int8, int4, uint8, or f32 (left as floats). Weights and rho: int8, ternary,
- * binary. */
+/* How values are coded. Activations: int8, int4, uint8, or f32 (left as floats).
+ * Weights and rho: int8, ternary, binary. */
 typedef enum lowbit_format LOWBIT_INT32 {
   LOWBIT_INT8 = 0,    /* -127..127 */
   LOWBIT_INT4 = 1,    /* -7..7, riding in int8 lanes */
@@ -94,8 +93,7 @@ typedef enum lowbit_format LOWBIT_INT32 {
   LOWBIT_F32 = 5      /* activations that are not quantised; results are of the parity class `bounded` */
 } lowbit_format;
 
-/* How the scale of a group comes from its magnitudes. Ternary and binary weights have one rule of their own, the mean.
- */
+/* How the scale of a group comes from its magnitudes. Ternary and binary have one rule of their own, the mean. */
 typedef enum lowbit_rule LOWBIT_INT32 {
   LOWBIT_ABSMAX = 0, /* the largest fits exactly; nothing is clipped */
   LOWBIT_ABSMEAN = 1 /* twice the mean fits; the rest is clipped */
@@ -121,8 +119,9 @@ typedef enum lowbit_feature LOWBIT_INT32 { LOWBIT_FEATURE_AVX2 = 1 << 0 } lowbit
 /* "avx2". Static; NULL for a bit without a name. */
 LOWBIT_API const char* lowbit_feature_name(uint64_t feature);
 
-/* The parity guard: before a kernel may serve it computes a small built-in case once per device and must give the
- * reference's bits, when a weight is prepared for it or lowbit_device_warm_up() asks. A launch never guards. */
+/* The parity guard: when a weight is prepared, and when lowbit_device_warm_up() asks, each kernel that may serve computes
+ * a small built-in case once per device and must give the reference's bits. A launch never guards, so a kernel that was
+ * neither prepared for nor warmed up serves untested. */
 typedef enum lowbit_guard LOWBIT_INT32 { LOWBIT_GUARD_FIRST_USE = 0, LOWBIT_GUARD_OFF = 1 } lowbit_guard;
 
 typedef struct lowbit_device_options {
@@ -208,7 +207,7 @@ LOWBIT_API lowbit_status lowbit_stream_flush(lowbit_stream* stream);
 /* Waits until everything enqueued has run and returns the first fault that showed. */
 LOWBIT_API lowbit_status lowbit_stream_synchronize(lowbit_stream* stream);
 /* Scratch memory belongs to the stream. It grows when a call needs more than any before it; reserving the most that
- * will be needed (lowbit_stream_scratch_size() after a trial run) keeps every later call free of allocation. Bytes. */
+ * will be needed (lowbit_stream_scratch_size() after a trial run) keeps every later call from allocating. Bytes. */
 LOWBIT_API lowbit_status lowbit_stream_reserve_scratch(lowbit_stream* stream, uint64_t size);
 LOWBIT_API uint64_t lowbit_stream_scratch_size(const lowbit_stream* stream);
 /* The kernel behind the stream's last operation, "" before the first. Static. */
@@ -256,7 +255,7 @@ typedef struct lowbit_quantize_pack_args {
 LOWBIT_API lowbit_status lowbit_quantize_pack(lowbit_stream* stream, const lowbit_quantize_pack_args* args);
 
 /* Quantises a weight tensor into its portable packed bytes. Parity class exact. A weight that is not finite, or a sum
- * of magnitudes that overflows, is LOWBIT_INVALID_ARGUMENT and the sentence has its index. */
+ * of magnitudes that overflows, is LOWBIT_INVALID_ARGUMENT and the sentence has its index or channel. */
 typedef struct lowbit_pack_weight_args {
   uint32_t struct_size;
   lowbit_format format; /* int8, ternary, binary */
