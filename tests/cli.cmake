@@ -46,3 +46,10 @@ include(GoogleTest)
 foreach(tests lowbit_bdh_tests lowbit_cli_tests)
   gtest_discover_tests(${tests} PROPERTIES LABELS unit TIMEOUT 600 DISCOVERY_TIMEOUT 60)
 endforeach()
+
+# The training script; skipped, with the reason printed, where PyTorch is not installed.
+find_package(Python3 COMPONENTS Interpreter QUIET)
+if(Python3_FOUND)
+  add_test(NAME train COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/train_test.py)
+  set_tests_properties(train PROPERTIES LABELS unit SKIP_RETURN_CODE 77 ENVIRONMENT OMP_NUM_THREADS=1)
+endif()
