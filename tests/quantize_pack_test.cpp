@@ -123,6 +123,13 @@ TEST_P(QuantizePackTest, TreeSum) {
   }
 }
 
+// Means of so many values that qmax * n is no f32: the constant has to be worked out in float64.
+TEST_P(QuantizePackTest, LongMeans) {
+  places = {places[0]};
+  for (int64_t n : {132105, 132179, 132253, 132327}) check({LOWBIT_INT8, LOWBIT_ABSMEAN, LOWBIT_PER_TENSOR, {n}});
+  for (int64_t n : {65831, 65905, 65979, 66053}) check({LOWBIT_UINT8, LOWBIT_ABSMEAN, LOWBIT_PER_TENSOR, {n}});
+}
+
 // More values than 4096 segments hold, so that the tree sum has three levels; and, where all but one of them are zero, so
 // many that x / s is past 2^31 before it is clipped. It takes too long unless optimised.
 #if defined(__OPTIMIZE__) && !LOWBIT_SANITIZED

@@ -109,7 +109,7 @@ std::vector<float> make_values(Values kind, int64_t rows, int64_t length, int qm
     const auto payload = static_cast<uint32_t>(random.between(1, 0x7fffff));
     one = std::bit_cast<float>(0x7f800000u | payload | (random.chance(0.5) ? 0x80000000u : 0u));
   }
-  if (kind == Values::lone) one = (qmax == 255 ? 1.0f : random.sign()) * 0.7f;  // uint8 counts positive values only
+  if (kind == Values::lone) one = (qmax == 255 ? 1.0f : random.sign()) * 1e6f;  // uint8 counts positive values only
   if (kind == Values::infinity) one = kInfinity;
   if (kind == Values::minus_infinity) one = -kInfinity;
   return values;
