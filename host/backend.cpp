@@ -9,6 +9,9 @@
 #include "host_device.h"
 #include "invalid_argument.h"
 #include "text.h"
+#if LOWBIT_HAVE_CUDA
+#include "../cuda/open_device.h"
+#endif
 
 namespace lowbit::core {
 namespace {
@@ -25,12 +28,18 @@ Status open_reference(const lowbit_device_options& options, std::span<const Kern
   return open_host_device(Backend::reference, options, kernels, device);
 }
 
+#if LOWBIT_HAVE_CUDA
+constexpr Open open_cuda = &cuda::open_device;
+#else
+constexpr Open open_cuda = nullptr;
+#endif
+
 struct BackendRow {
   const char* name;
   Open open;  // null: not built in
 };
 constexpr BackendRow kBackends[] = {
-    {"cuda", nullptr}, {"vulkan", nullptr}, {"cpu", &open_cpu}, {"reference", &open_reference}};
+    {"cuda", open_cuda}, {"vulkan", nullptr}, {"cpu", &open_cpu}, {"reference", &open_reference}};
 
 Status open(const BackendRow& backend, const lowbit_device_options& options, std::span<const KernelRow> kernels,
             std::shared_ptr<Device>* device) {

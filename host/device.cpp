@@ -1,6 +1,9 @@
 #include "device.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "kernel_table.h"
@@ -49,9 +52,14 @@ void Memory::reset() noexcept {
   device_.reset();
 }
 
+Status Device::wrap_stream(void*, std::unique_ptr<Stream>*) {
+  return {LOWBIT_UNSUPPORTED, fmt::format("stream_wrap: the {} backend has no streams of its own", info_.backend)};
+}
+
 Status Stream::begin() {
   if (!fault_.ok()) return fault_;
-  if (scratch_.size() > 1) LOWBIT_TRY(reserve_scratch(scratch_size()));
+  was_captured_ |= is_capturing();
+  if (scratch_.size() > 1 && !is_capturing()) LOWBIT_TRY(reserve_scratch(scratch_size()));
   scratch_used_ = 0;
   return {};
 }
@@ -60,6 +68,12 @@ Status Stream::scratch(size_t size, void** memory) {
   constexpr size_t kAlignment = 64;
   size = (size + kAlignment - 1) / kAlignment * kAlignment;
   if (scratch_.empty() || scratch_.back().size() - scratch_used_ < size) {
+    if (is_capturing()) {
+      return {LOWBIT_NOT_READY,
+              fmt::format("the call needs {} bytes more scratch than the stream has, and a stream that "
+                          "is being captured cannot allocate: run it once before, or reserve",
+                          size)};
+    }
     Memory piece;
     LOWBIT_TRY(Memory::create(device_, size, &piece));
     scratch_.push_back(std::move(piece));
@@ -73,8 +87,10 @@ Status Stream::scratch(size_t size, void** memory) {
 Status Stream::reserve_scratch(size_t size) {
   size = std::max(size, scratch_size());  // never less than there is
   if (size == 0 || (scratch_.size() == 1 && scratch_.front().size() == size)) return {};
+  if (is_capturing()) return {LOWBIT_NOT_READY, "scratch cannot be reserved while the stream is being captured"};
   Memory whole;
   LOWBIT_TRY(Memory::create(device_, size, &whole));
+  if (was_captured_) std::move(scratch_.begin(), scratch_.end(), std::back_inserter(retired_));
   scratch_.clear();
   scratch_.push_back(std::move(whole));
   scratch_used_ = 0;

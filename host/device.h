@@ -44,6 +44,8 @@ class Device : public std::enable_shared_from_this<Device> {
   virtual Status allocate(size_t size, void** memory) = 0;
   virtual void release(void* memory) noexcept = 0;
   virtual Status create_stream(std::unique_ptr<Stream>* stream) = 0;
+  // A stream over the caller's own, which outlives it.
+  virtual Status wrap_stream(void* native, std::unique_ptr<Stream>* stream);
 
  private:
   size_t index_of(const KernelRow& kernel) const;
@@ -89,11 +91,15 @@ class Stream {
   virtual Status copy_to_host(void* host, const void* data, uint64_t offset, size_t size) = 0;
   virtual Status flush() = 0;
   virtual Status synchronize() = 0;
+  // The backend's own stream; NULL where it has none.
+  virtual void* native() const { return nullptr; }
+  // Whether what is enqueued goes into a graph instead of running.
+  virtual bool is_capturing() const { return false; }
 
   // Starts an operation: a fault that showed since the last call is returned here, and all scratch is free again.
   Status begin();
   // Memory for the operation in progress, aligned to 64. Pieces never move; what did not fit is joined at the next
-  // begin().
+  // begin(). A stream that is being captured cannot get more than there is: LOWBIT_NOT_READY.
   Status scratch(size_t size, void** memory);
   Status reserve_scratch(size_t size);
   size_t scratch_size() const;
@@ -107,7 +113,9 @@ class Stream {
  private:
   std::shared_ptr<Device> device_;
   std::vector<Memory> scratch_;
-  size_t scratch_used_ = 0;  // of the last piece
+  size_t scratch_used_ = 0;      // of the last piece
+  std::vector<Memory> retired_;  // scratch that a graph may still use
+  bool was_captured_ = false;
   Status fault_;
 };
 

@@ -118,5 +118,3 @@ Status open_host_device(Backend backend, const lowbit_device_options& options, s
 }
 
 }  // namespace lowbit::core
-
-const char* lowbit_feature_name(uint64_t feature) { return feature == LOWBIT_FEATURE_AVX2 ? "avx2" : nullptr; }

@@ -5,6 +5,9 @@
 #include "cpu/kernels.h"
 #include "guard.h"
 #include "reference/kernels.h"
+#if LOWBIT_HAVE_CUDA
+#include "../cuda/kernels.h"
+#endif
 
 namespace lowbit::core {
 namespace {
@@ -18,12 +21,32 @@ constexpr FormatSet kInt8 = {LOWBIT_INT8}, kTernary = {LOWBIT_TERNARY}, kBinary 
 constexpr FormatSet kAnyWeight = {LOWBIT_INT8, LOWBIT_TERNARY, LOWBIT_BINARY};
 constexpr LayoutSet kPanel8 = {Layout::panel8};
 constexpr LayoutSet kHostLayouts = {Layout::plain, Layout::panel8};
+constexpr LayoutSet kPanel32 = {Layout::panel32};
 
-constexpr Backend cpu = Backend::cpu;
-constexpr uint64_t AVX2 = LOWBIT_FEATURE_AVX2;
+constexpr Backend cpu = Backend::cpu, gpu = Backend::cuda;
+constexpr int64_t kMany = INT64_MAX;  // rows
+constexpr uint64_t AVX2 = LOWBIT_FEATURE_AVX2, MMA = LOWBIT_FEATURE_MMA_INT8;
 
 // clang-format off
 const KernelRow kTable[] = {
+#if LOWBIT_HAVE_CUDA
+  // name                                   backend             features  activations     weights     layouts       kernel                       rows, depth
+  {"quantize_pack_a8_cuda",                 gpu,                0,        kCodes,         kNone,      kNoLayout,    &cuda::quantize_pack},
+  {"pack_weight_wx_cuda",                   gpu,                0,        kNone,          kAnyWeight, kNoLayout,    &cuda::pack_weight},
+  {"lowrank_projection_a8_wx_cuda_mma_tiles",gpu,               MMA,      kCodes,         kAnyWeight, kPanel32,     &cuda::project_mma_tiles<LowrankProjection>,    33, kMany, kNarrowDepth},
+  {"lowrank_projection_a8_wx_cuda_mma",     gpu,                MMA,      kCodes,         kAnyWeight, kPanel32,     &cuda::project_mma<LowrankProjection>,          2},
+  {"lowrank_projection_a8_wx_cuda_dp4a_tiles",gpu,              0,        kCodes,         kAnyWeight, kPanel32,     &cuda::project_dp4a_tiles<LowrankProjection>,   17, kMany, kNarrowDepth},
+  {"lowrank_projection_a8_wx_cuda_dp4a",    gpu,                0,        kCodes,         kAnyWeight, kPanel32,     &cuda::project_dp4a<LowrankProjection>},
+  {"lowrank_projection_wx_cuda_scalar",     gpu,                0,        kAnyActivation, kAnyWeight, kPanel32,     &cuda::project_scalar<LowrankProjection>},
+  {"decoder_tail_a8_wx_cuda_mma_tiles",     gpu,                MMA,      kCodes,         kAnyWeight, kPanel32,     &cuda::project_mma_tiles<DecoderTail>,    33, kMany, kNarrowDepth},
+  {"decoder_tail_a8_wx_cuda_mma",           gpu,                MMA,      kCodes,         kAnyWeight, kPanel32,     &cuda::project_mma<DecoderTail>,          2},
+  {"decoder_tail_a8_wx_cuda_dp4a_tiles",    gpu,                0,        kCodes,         kAnyWeight, kPanel32,     &cuda::project_dp4a_tiles<DecoderTail>,   17, kMany, kNarrowDepth},
+  {"decoder_tail_a8_wx_cuda_sparse",        gpu,                0,        kCodes,         kAnyWeight, kPanel32,     &cuda::project_sparse<DecoderTail>,       1, 1},
+  {"decoder_tail_a8_wx_cuda_dp4a",          gpu,                0,        kCodes,         kAnyWeight, kPanel32,     &cuda::project_dp4a<DecoderTail>},
+  {"decoder_tail_wx_cuda_scalar",           gpu,                0,        kAnyActivation, kAnyWeight, kPanel32,     &cuda::project_scalar<DecoderTail>},
+  {"rho_compress_wx_cuda",                  gpu,                0,        kNone,          kAnyWeight, kNoLayout,    &cuda::rho_compress},
+  {"rho_expand_wx_cuda",                    gpu,                0,        kNone,          kAnyWeight, kNoLayout,    &cuda::rho_expand},
+#endif
   // name                                   backend             features  activations     weights     layouts       kernel
 #if LOWBIT_HAVE_AVX2
   {"quantize_pack_a8_cpu_avx2",             cpu,                AVX2,     kCodes,         kNone,      kNoLayout,    &avx2::quantize_pack},
@@ -59,6 +82,10 @@ bool matches(Set<Enum> row, std::optional<Enum> wanted) {
   return !wanted || row.contains(*wanted);
 }
 
+bool matches(const KernelRow& kernel, const std::optional<ProjectionSize>& size) {
+  return !size || (size->rows >= kernel.min_rows && size->rows <= kernel.max_rows && size->depth <= kernel.max_depth);
+}
+
 }  // namespace
 
 std::span<const KernelRow> kernel_table() { return kTable; }
@@ -68,7 +95,7 @@ bool is_candidate(const Device& device, const KernelRow& kernel, const Request& 
       device.allow_fallback() && device.info().host_memory != 0 && kernel.backend == Backend::reference;
   return kernel.operation() == request.operation && (kernel.backend == device.backend() || fallback) &&
          matches(kernel.activations, request.activations) && matches(kernel.weights, request.weights) &&
-         matches(kernel.layouts, request.layout);
+         matches(kernel.layouts, request.layout) && matches(kernel, request.size);
 }
 
 bool is_usable(const Device& device, const KernelRow& kernel) {
@@ -102,4 +129,28 @@ Status choose(const Device& device, const Request& request, const KernelRow** ke
                       device.info().backend, reasons.empty() ? " and falls back only when allowed" : reasons)};
 }
 
+Status check_ready(const Stream& stream, const KernelRow& kernel) {
+  const Device& device = stream.device();
+  if (device.guard() == LOWBIT_GUARD_OFF || device.state(kernel) == KernelState::passed || !stream.is_capturing()) {
+    return {};
+  }
+  return {LOWBIT_NOT_READY,
+          fmt::format(
+              "{}: the parity guard has not tested {} and cannot while the stream is being captured: warm up before",
+              name_of(kernel.operation()), kernel.name)};
+}
+
 }  // namespace lowbit::core
+
+const char* lowbit_feature_name(uint64_t feature) {
+  switch (feature) {
+    case LOWBIT_FEATURE_AVX2:
+      return "avx2";
+    case LOWBIT_FEATURE_MMA_INT8:
+      return "mma_int8";
+    case LOWBIT_FEATURE_WGMMA:
+      return "wgmma";
+    default:
+      return nullptr;
+  }
+}

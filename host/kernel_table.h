@@ -1,11 +1,11 @@
 // Choosing a kernel. The table is the one place that says which kernels there are and what each needs: a call takes the
 // first row, top to bottom, that belongs to its device's backend, does its operation on its formats, reads its weight's
-// layout, needs only features the device has, and is not barred by the parity guard.
+// layout, is made for its size, needs only features the device has, and is not barred by the parity guard.
 //
 // Kernel names: <operation>[_<activations>][_<weights>]_<backend>[_<feature>]
 //   activations  f32 floats, a8 codes in 8-bit lanes (int8, int4, uint8); left out where it takes both or none
 //   weights      w8 int8, w2 ternary, w1 binary, wx any of them; rho's encodings too
-//   feature      of the cpu: scalar where it needs none
+//   feature      of the cpu: scalar where it needs none; of cuda: the instruction, with _tiles for many rows
 #pragma once
 
 #include <optional>
@@ -26,6 +26,9 @@ using KernelFunction = Status (*)(Stream&, const Operation&);
 using Launch = std::variant<KernelFunction<QuantizePack>, KernelFunction<PackWeight>, KernelFunction<LowrankProjection>,
                             KernelFunction<DecoderTail>, KernelFunction<RhoCompress>, KernelFunction<RhoExpand>>;
 
+// An integer sum of this many products of bytes fits in 32 bits: 255 * 128 * 65536 < 2^31.
+constexpr int64_t kNarrowDepth = 65536;
+
 struct KernelRow {
   const char* name;
   Backend backend;
@@ -34,6 +37,9 @@ struct KernelRow {
   FormatSet weights;      // weight formats or rho encodings; likewise
   LayoutSet layouts;      // weight layouts it reads; likewise
   Launch launch;
+  // Of a projection that it takes: rows of activations, and products that an output sums.
+  int64_t min_rows = 1, max_rows = INT64_MAX;
+  int64_t max_depth = INT64_MAX;
 
   lowbit_operation operation() const { return static_cast<lowbit_operation>(launch.index()); }
   // What a weight is prepared for: the first layout it reads. Those that read `plain` were written for no other.
@@ -43,11 +49,17 @@ struct KernelRow {
 // Every kernel of this build, best first.
 std::span<const KernelRow> kernel_table();
 
+// How large a projection is: rows of activations (B * T), and products that an output sums (E, or H * l).
+struct ProjectionSize {
+  int64_t rows, depth;
+};
+
 struct Request {
   lowbit_operation operation;
   std::optional<lowbit_format> activations;
   std::optional<lowbit_format> weights;
   std::optional<Layout> layout;
+  std::optional<ProjectionSize> size = {};
 };
 
 // Whether the row is made for such a call on such a device, whatever the device has and the guard found.
@@ -60,9 +72,13 @@ std::string why_not(const Device& device, const KernelRow& kernel);
 // The row that serves the request; LOWBIT_UNSUPPORTED with the reasons when there is none.
 Status choose(const Device& device, const Request& request, const KernelRow** kernel);
 
+// LOWBIT_NOT_READY where the stream is being captured and the guard, which cannot test then, has not seen the kernel.
+Status check_ready(const Stream& stream, const KernelRow& kernel);
+
 // Runs `operation` by `kernel` on `stream`.
 template <typename Operation>
 Status launch(Stream& stream, const KernelRow& kernel, const Operation& operation) {
+  LOWBIT_TRY(check_ready(stream, kernel));
   stream.last_kernel = kernel.name;
   return std::get<KernelFunction<Operation>>(kernel.launch)(stream, operation);
 }

@@ -6,7 +6,7 @@
 namespace lowbit::core {
 
 const char* name_of(Layout layout) {
-  constexpr const char* kNames[] = {"plain", "panel8"};
+  constexpr const char* kNames[] = {"plain", "panel8", "panel32"};
   return kNames[static_cast<int>(layout)];
 }
 

@@ -44,7 +44,23 @@ lowbit_status lowbit_stream_create(lowbit_device* device, lowbit_stream** stream
   });
 }
 
+lowbit_status lowbit_stream_wrap(lowbit_device* device, void* native, lowbit_stream** stream) {
+  return boundary([&]() -> Status {
+    const Validator check("stream_wrap");
+    if (device == nullptr) return check.fail("device is NULL");
+    if (stream == nullptr) return check.fail("stream is NULL");
+    auto handle = std::make_unique<lowbit_stream>();
+    LOWBIT_TRY(device->device->wrap_stream(native, &handle->stream));
+    *stream = handle.release();
+    return {};
+  });
+}
+
 void lowbit_stream_destroy(lowbit_stream* stream) { delete stream; }
+
+void* lowbit_stream_native(const lowbit_stream* stream) {
+  return stream == nullptr ? nullptr : stream->stream->native();
+}
 
 lowbit_status lowbit_stream_flush(lowbit_stream* stream) {
   return boundary([&]() -> Status {

@@ -25,7 +25,7 @@ function(lowbit_add_program_test name)
     LOWBIT_COMMAND="$<TARGET_FILE:lowbit_cli>"
     LOWBIT_GOLDEN_FOLDER="${golden_folder}"
     LOWBIT_MODELS_FOLDER="${PROJECT_SOURCE_DIR}/examples/bdh/models"
-    LOWBIT_SANITIZED=$<BOOL:${LOWBIT_SANITIZE}>)
+    LOWBIT_SANITIZED=${LOWBIT_SANITIZED})
   target_link_libraries(${name} PRIVATE
     lowbit_options bdh ${LOWBIT_FMT} nlohmann_json::nlohmann_json GTest::gtest_main)
   target_precompile_headers(${name} PRIVATE <gtest/gtest.h> <nlohmann/json.hpp>)

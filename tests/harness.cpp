@@ -26,15 +26,21 @@ bool is_nan(uint32_t bits) { return (bits & 0x7fffffff) > 0x7f800000; }
 void PrintTo(const DeviceSpec& spec, std::ostream* out) { *out << spec.name; }
 
 std::vector<DeviceSpec> device_specs() {
-  constexpr DeviceSpec kAll[] = {
-      {"reference", "reference", 0},       {"cpu", "cpu", 0},   {"cpu_guarded", "cpu", 0, true},
-      {"cpu_masked", "cpu", ~uint64_t{0}}, {"cuda", "cuda", 0}, {"vulkan", "vulkan", 0}};
+  constexpr DeviceSpec kAll[] = {{"reference", "reference", 0},
+                                 {"cpu", "cpu", 0},
+                                 {"cpu_guarded", "cpu", 0, true},
+                                 {"cpu_masked", "cpu", ~uint64_t{0}},
+                                 {"cuda", "cuda", 0},
+                                 {"cuda_masked", "cuda", ~uint64_t{0}},
+                                 {"vulkan", "vulkan", 0}};
+  const char* only = std::getenv("LOWBIT_TEST_BACKEND");
   std::vector<DeviceSpec> specs;
   lowbit_backend_info info{sizeof(info)};
   for (const DeviceSpec& spec : kAll) {
     for (uint32_t i = 0; lowbit_backend_get_info(i, &info) == LOWBIT_OK; ++i) {
       const bool is_built = std::strncmp(info.reason, "not_built", 9) != 0;
-      if (std::strcmp(info.name, spec.backend) == 0 && is_built) specs.push_back(spec);
+      const bool is_wanted = only == nullptr || std::strcmp(only, spec.backend) == 0;
+      if (std::strcmp(info.name, spec.backend) == 0 && is_built && is_wanted) specs.push_back(spec);
     }
   }
   return specs;

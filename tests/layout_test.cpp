@@ -18,14 +18,14 @@ namespace {
 using test::make_codes;
 using test::pack_bytes;
 
-constexpr Layout kLayouts[] = {Layout::plain, Layout::panel8};
+constexpr Layout kLayouts[] = {Layout::plain, Layout::panel8, Layout::panel32};
 constexpr lowbit_format kFormats[] = {LOWBIT_INT8, LOWBIT_TERNARY, LOWBIT_BINARY};
 
 std::vector<WeightShape> shapes() {
   std::vector<WeightShape> shapes;
   for (int64_t H : {1, 2, 3}) {
-    for (int64_t K : {1, 3, 4, 5, 7, 8, 9, 17}) {
-      for (int64_t N : {1, 2, 7, 8, 9, 16, 17}) shapes.push_back({H, K, N});
+    for (int64_t K : {1, 3, 4, 5, 7, 8, 9, 17, 65, 129}) {
+      for (int64_t N : {1, 2, 7, 8, 9, 16, 17, 33}) shapes.push_back({H, K, N});
     }
   }
   return shapes;

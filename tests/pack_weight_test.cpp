@@ -125,6 +125,7 @@ TEST_P(PackWeightTest, RowsApart) {
 
 TEST_P(PackWeightTest, TreeSum) {
   for (int64_t K : {4095, 4096, 4097, 8193}) check_all_ways({.shape = {K, 3}, .values = Values::heavy});
+  check_all_ways({.shape = {3, 500, 28}, .values = Values::heavy});
 }
 
 TEST_P(PackWeightTest, CallersFloatSettings) {

@@ -123,6 +123,30 @@ TEST_P(QuantizePackTest, TreeSum) {
   }
 }
 
+// Rows that start and end on 16 bytes, in groups of every size: some kernels then keep a group in registers.
+TEST_P(QuantizePackTest, RowsOnSixteenBytes) {
+  places = {places[0]};
+  for (int64_t n : {4, 28, 32, 36, 68, 252, 256, 260, 1020, 1024, 1028, 4092, 4096, 4100, 8196, 16384, 32768, 32772}) {
+    for (lowbit_rule rule : kRules) {
+      const auto format = kFormats[n / 4 % 3];
+      const auto seed = static_cast<uint64_t>(n);
+      check({format, rule, LOWBIT_PER_TENSOR, {n}, Values::heavy, seed});
+      check({format, rule, LOWBIT_PER_TOKEN, {5, n}, Values::mixed, seed, {.padding = 4, .offset = 4}});
+      if (n > 1100) continue;
+      check({format, rule, LOWBIT_PER_TENSOR, {7, n}, Values::heavy, seed, {.padding = 8}});
+      check({format, rule, LOWBIT_PER_TOKEN_ALL_HEADS, {2, 7, 1, n}, Values::mixed, seed});
+      check({format,
+             rule,
+             LOWBIT_PER_TOKEN_ALL_HEADS,
+             {2, 7, 3, n},
+             Values::heavy,
+             seed,
+             {.padding = 4},
+             {.padding = 1}});
+    }
+  }
+}
+
 // Means of so many values that qmax * n is no f32: the constant has to be worked out in float64.
 TEST_P(QuantizePackTest, LongMeans) {
   places = {places[0]};

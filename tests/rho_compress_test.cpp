@@ -66,6 +66,7 @@ TEST_P(RhoCompressTest, Rows) {
   for (int64_t n : kLengths) {
     check_all_ways({.shape = {3, 2, n}});
     check_all_ways({.shape = {2, 1, 4, n}, .input = {3, 1}, .packed = {0, 3}, .scales = {0, 1}});
+    check_all_ways({.shape = {7, n}, .input = {.padding = 4}});
   }
 }
 

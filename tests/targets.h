@@ -22,11 +22,9 @@ inline void PrintTo(const Target& target, std::ostream* out) { *out << target.na
 
 // Every backend of this build; the cpu also with all its features masked.
 inline std::vector<Target> targets() {
-  constexpr Target kAll[] = {{"reference", "reference", 0},
-                             {"cpu", "cpu", 0},
-                             {"cpu_masked", "cpu", ~uint64_t{0}},
-                             {"cuda", "cuda", 0},
-                             {"vulkan", "vulkan", 0}};
+  constexpr Target kAll[] = {{"reference", "reference", 0},         {"cpu", "cpu", 0},
+                             {"cpu_masked", "cpu", ~uint64_t{0}},   {"cuda", "cuda", 0},
+                             {"cuda_masked", "cuda", ~uint64_t{0}}, {"vulkan", "vulkan", 0}};
   std::vector<Target> built;
   lowbit_backend_info info{.struct_size = sizeof(info)};
   for (const Target& target : kAll) {

@@ -15,6 +15,7 @@
  *   Streams  A stream is an in-order queue used by one thread at a time; devices may be shared freely. A call enqueues
  *            work (host backends run it at once) and operands must live until it has run. LOWBIT_OK says that work was
  *            enqueued; a fault that shows later is returned by the stream's next call or lowbit_stream_synchronize().
+ *            A fault of the device stays; data that a kernel had to refuse is told once, by synchronize.
  *   Floats   Results do not depend on the caller's rounding mode or flush-to-zero setting; both stay as they were.
  */
 #ifndef LOWBIT_LOWBIT_H
@@ -115,8 +116,12 @@ typedef struct lowbit_buffer lowbit_buffer;
 typedef struct lowbit_weight lowbit_weight;
 
 /* What a device can do beyond the plain. */
-typedef enum lowbit_feature LOWBIT_INT32 { LOWBIT_FEATURE_AVX2 = 1 << 0 } lowbit_feature;
-/* "avx2". Static; NULL for a bit without a name. */
+typedef enum lowbit_feature LOWBIT_INT32 {
+  LOWBIT_FEATURE_AVX2 = 1 << 0,
+  LOWBIT_FEATURE_MMA_INT8 = 1 << 1, /* cuda: int8 tensor cores by mma.sync m16n8k32 (compute capability 8.0 and up) */
+  LOWBIT_FEATURE_WGMMA = 1 << 2     /* cuda: warpgroup matrix instructions (compute capability 9.0) */
+} lowbit_feature;
+/* "avx2", "mma_int8", "wgmma". Static; NULL for a bit without a name. */
 LOWBIT_API const char* lowbit_feature_name(uint64_t feature);
 
 /* The parity guard: when a weight is prepared, and when lowbit_device_warm_up() asks, each kernel that may serve computes
@@ -129,7 +134,8 @@ typedef struct lowbit_device_options {
   /* "auto", "cuda", "vulkan", "cpu", "reference"; NULL is "auto": the first that works, in that order. The environment
    * variable LOWBIT_BACKEND fills in "auto" and NULL only; an explicit name wins. */
   const char* backend;
-  /* Which device of the backend; NULL is its first. The host backends have one, "0". */
+  /* Which device of the backend; NULL is its first. The host backends have one, "0"; a CUDA device goes by its index,
+   * its UUID or its PCI bus id. */
   const char* device;
   /* Features (lowbit_feature bits) the device must pretend to lack. */
   uint64_t disabled_features;
@@ -202,12 +208,19 @@ LOWBIT_API uint64_t lowbit_buffer_size(const lowbit_buffer* buffer);
 LOWBIT_API lowbit_status lowbit_stream_create(lowbit_device* device, lowbit_stream** stream);
 /* Waits for its work. NULL is allowed. */
 LOWBIT_API void lowbit_stream_destroy(lowbit_stream* stream);
+/* A stream over one of the caller's own, for cuda a cudaStream_t of the device's primary context, which must outlive it.
+ * Calls then take their place among the caller's own work there. LOWBIT_UNSUPPORTED for the host backends. */
+LOWBIT_API lowbit_status lowbit_stream_wrap(lowbit_device* device, void* native, lowbit_stream** stream);
+/* The backend's own stream behind it (cuda: a cudaStream_t); NULL for the host backends. */
+LOWBIT_API void* lowbit_stream_native(const lowbit_stream* stream);
 /* Submits what was enqueued, without waiting. */
 LOWBIT_API lowbit_status lowbit_stream_flush(lowbit_stream* stream);
 /* Waits until everything enqueued has run and returns the first fault that showed. */
 LOWBIT_API lowbit_status lowbit_stream_synchronize(lowbit_stream* stream);
 /* Scratch memory belongs to the stream. It grows when a call needs more than any before it; reserving the most that
- * will be needed (lowbit_stream_scratch_size() after a trial run) keeps every later call from allocating. Bytes. */
+ * will be needed (lowbit_stream_scratch_size() after a trial run) keeps every later call from allocating. Bytes.
+ * While a stream is captured into a graph nothing can grow: such a call is LOWBIT_NOT_READY. A graph uses the scratch of
+ * the stream that it was captured on: it may not run beside other work of that stream, nor after its destruction. */
 LOWBIT_API lowbit_status lowbit_stream_reserve_scratch(lowbit_stream* stream, uint64_t size);
 LOWBIT_API uint64_t lowbit_stream_scratch_size(const lowbit_stream* stream);
 /* The kernel behind the stream's last operation, "" before the first. Static. */

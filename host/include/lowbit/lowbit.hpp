@@ -99,6 +99,13 @@ class Stream {
     check(lowbit_stream_create(device.get(), &stream));
     handle_.reset(stream);
   }
+  // Over a stream of the caller's (cuda: a cudaStream_t), which must outlive it.
+  static Stream wrap(const Device& device, void* native) {
+    lowbit_stream* stream = nullptr;
+    check(lowbit_stream_wrap(device.get(), native, &stream));
+    return Stream(stream);
+  }
+  void* native() const { return lowbit_stream_native(get()); }
   void flush() const { check(lowbit_stream_flush(get())); }
   void synchronize() const { check(lowbit_stream_synchronize(get())); }
   const char* last_kernel() const { return lowbit_stream_last_kernel(get()); }
@@ -122,6 +129,7 @@ class Stream {
   lowbit_stream* get() const { return handle_.get(); }
 
  private:
+  explicit Stream(lowbit_stream* handle) : handle_(handle) {}
   static void check_size(size_t bytes, const Buffer& buffer) {
     if (bytes <= buffer.size()) return;
     throw std::out_of_range("copy of " + std::to_string(bytes) + " bytes, but the buffer has " +

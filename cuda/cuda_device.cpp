@@ -1,0 +1,184 @@
+#include "cuda_device.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstring>
+
+#include "error.h"
+#include "launch.h"
+#include "open_device.h"
+#include "text.h"
+
+namespace lowbit::core::cuda {
+namespace {
+
+// "GPU-01234567-89ab-cdef-0123-456789abcdef", as nvidia-smi prints it.
+std::string uuid_text(const cudaUUID_t& uuid) {
+  std::string text = "GPU";
+  for (int i = 0; i < 16; ++i) {
+    const bool starts_part = i == 0 || i == 4 || i == 6 || i == 8 || i == 10;
+    text += fmt::format("{}{:02x}", starts_part ? "-" : "", static_cast<uint8_t>(uuid.bytes[i]));
+  }
+  return text;
+}
+
+std::string pci_text(const cudaDeviceProp& p) {
+  return fmt::format("{:04x}:{:02x}:{:02x}.0", p.pciDomainID, p.pciBusID, p.pciDeviceID);
+}
+
+bool same_text(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
+// Why CUDA has no device here, told apart by the driver's version.
+Status find_devices(int* count) {
+  int driver = 0;
+  cudaDriverGetVersion(&driver);
+  if (driver == 0) return {LOWBIT_UNAVAILABLE, "no_driver: libcuda.so.1 cannot be loaded"};
+  if (driver / 1000 < CUDART_VERSION / 1000) {
+    return {LOWBIT_UNAVAILABLE, fmt::format("driver_too_old: the driver knows CUDA {}.{}, this build needs {}.0",
+                                            driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000)};
+  }
+  const cudaError_t error = cudaGetDeviceCount(count);
+  if (error == cudaErrorNoDevice || (error == cudaSuccess && *count == 0)) {
+    return {LOWBIT_UNAVAILABLE, "no_device: the driver finds no CUDA device"};
+  }
+  return check(error, "counting the CUDA devices");
+}
+
+Status find_device(const char* wanted, int count, int* ordinal, cudaDeviceProp* properties) {
+  std::string there;
+  for (int i = 0; i < count; ++i) {
+    LOWBIT_TRY(check(cudaGetDeviceProperties(properties, i), "asking for a device's properties"));
+    const std::string uuid = uuid_text(properties->uuid), pci = pci_text(*properties);
+    if (wanted == nullptr || same_text(wanted, std::to_string(i)) || same_text(wanted, uuid) ||
+        same_text(wanted, pci)) {
+      *ordinal = i;
+      return {};
+    }
+    there += fmt::format("{}{} ({}, {}, {})", i == 0 ? "" : "; ", i, properties->name, uuid, pci);
+  }
+  return {LOWBIT_UNAVAILABLE, fmt::format("no_device: the cuda backend has no device '{}', it has {}", wanted, there)};
+}
+
+uint64_t features_of(const cudaDeviceProp& properties) {
+  uint64_t features = 0;
+  if (properties.major >= 8) features |= LOWBIT_FEATURE_MMA_INT8;
+  if (properties.major == 9) features |= LOWBIT_FEATURE_WGMMA;
+  return features;
+}
+
+}  // namespace
+
+CurrentDevice::CurrentDevice(int ordinal) {
+  changed_ = cudaGetDevice(&before_) == cudaSuccess && before_ != ordinal && cudaSetDevice(ordinal) == cudaSuccess;
+}
+
+CurrentDevice::~CurrentDevice() {
+  if (changed_) cudaSetDevice(before_);
+}
+
+Status open_device(const lowbit_device_options& options, std::span<const KernelRow> kernels,
+                   std::shared_ptr<core::Device>* device) {
+  int count = 0, ordinal = 0;
+  LOWBIT_TRY(find_devices(&count));
+  cudaDeviceProp properties{};
+  LOWBIT_TRY(find_device(options.device, count, &ordinal, &properties));
+  lowbit_device_info info{.struct_size = sizeof(info)};
+  if (properties.major * 10 + properties.minor < 75) {
+    return {LOWBIT_UNAVAILABLE, fmt::format("feature_missing: {} has compute capability {}.{}, lowbit needs 7.5",
+                                            properties.name, properties.major, properties.minor)};
+  }
+  copy_text(info.backend, "cuda");
+  copy_text(info.name, properties.name);
+  copy_text(info.isa, fmt::format("sm_{}{}", properties.major, properties.minor));
+  info.features = features_of(properties) & ~options.disabled_features;
+  info.memory_size = properties.totalGlobalMem;
+  auto made = std::make_shared<CudaDevice>(ordinal, properties, info, kernels, options);
+  LOWBIT_TRY(made->initialize());
+  *device = std::move(made);
+  return {};
+}
+
+CudaDevice::CudaDevice(int ordinal, const cudaDeviceProp& properties, lowbit_device_info info,
+                       std::span<const KernelRow> kernels, const lowbit_device_options& how)
+    : core::Device(Backend::cuda, info, kernels, how),
+      ordinal_(ordinal),
+      multiprocessors_(properties.multiProcessorCount) {}
+
+Status CudaDevice::initialize() {
+  const CurrentDevice current(ordinal_);
+  int most_shared = 0;
+  LOWBIT_TRY(check(cudaDeviceGetAttribute(&most_shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, ordinal_),
+                   "asking for the shared memory of a block"));
+  for (const EnrolledKernel* kernel = EnrolledKernel::first; kernel != nullptr; kernel = kernel->next) {
+    cudaFuncAttributes attributes{};
+    LOWBIT_TRY(check(cudaFuncGetAttributes(&attributes, kernel->function), "loading a kernel"));
+    LOWBIT_TRY(check(cudaFuncSetAttribute(kernel->function, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                          most_shared - static_cast<int>(attributes.sharedSizeBytes)),
+                     "allowing a kernel its shared memory"));
+  }
+  cudaMemPoolProps pool{};
+  pool.allocType = cudaMemAllocationTypePinned;
+  pool.location = {cudaMemLocationTypeDevice, {ordinal_}};
+  LOWBIT_TRY(check(cudaMemPoolCreate(&pool_, &pool), "creating a memory pool"));
+  uint64_t keep_all = UINT64_MAX;  // memory that is released serves the next allocation
+  LOWBIT_TRY(check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keep_all), "setting up the pool"));
+  return check(cudaStreamCreateWithFlags(&allocations_, cudaStreamNonBlocking), "creating the stream of allocations");
+}
+
+CudaDevice::~CudaDevice() {
+  const CurrentDevice current(ordinal_);
+  if (allocations_ != nullptr) cudaStreamDestroy(allocations_);
+  if (pool_ != nullptr) cudaMemPoolDestroy(pool_);
+}
+
+Status CudaDevice::allocate(size_t size, void** memory) {
+  const CurrentDevice current(ordinal_);
+  const Status status = check(cudaMallocFromPoolAsync(memory, size, pool_, allocations_), "allocating");
+  if (status.code() == LOWBIT_OUT_OF_MEMORY) {
+    return {LOWBIT_OUT_OF_MEMORY, fmt::format("{} bytes of device memory cannot be had: {}", size, status.sentence()),
+            status.native_code()};
+  }
+  LOWBIT_TRY(status);
+  return check(cudaStreamSynchronize(allocations_), "allocating");
+}
+
+// Another thread may be capturing: its stream cannot be waited for, and it keeps what it uses alive.
+void CudaDevice::release(void* memory) noexcept {
+  const CurrentDevice current(ordinal_);
+  const std::lock_guard lock(mutex_);
+  for (const CudaStream* stream : streams_) {
+    if (!stream->is_capturing()) cudaStreamSynchronize(stream->handle());
+  }
+  cudaFreeAsync(memory, allocations_);
+}
+
+Status CudaDevice::zero(void* memory, size_t size) {
+  const CurrentDevice current(ordinal_);
+  LOWBIT_TRY(check(cudaMemsetAsync(memory, 0, size, allocations_), "clearing memory"));
+  return check(cudaStreamSynchronize(allocations_), "clearing memory");
+}
+
+Status CudaDevice::create_stream(std::unique_ptr<core::Stream>* stream) {
+  const CurrentDevice current(ordinal_);
+  cudaStream_t native = nullptr;
+  LOWBIT_TRY(check(cudaStreamCreateWithFlags(&native, cudaStreamNonBlocking), "creating a stream"));
+  auto made = std::make_unique<CudaStream>(shared_from_this(), native, true);
+  LOWBIT_TRY(made->initialize());
+  *stream = std::move(made);
+  return {};
+}
+
+Status CudaDevice::wrap_stream(void* native, std::unique_ptr<core::Stream>* stream) {
+  const CurrentDevice current(ordinal_);
+  auto made = std::make_unique<CudaStream>(shared_from_this(), static_cast<cudaStream_t>(native), false);
+  LOWBIT_TRY(made->initialize());
+  *stream = std::move(made);
+  return {};
+}
+
+}  // namespace lowbit::core::cuda

@@ -1,0 +1,128 @@
+// Projections of many rows of activations with dp4a, for devices before sm_80 (and where mma is barred).
+//
+// Bound by the integer pipe: 64 dp4a a clock and multiprocessor, 8 operations each. A block makes 64 rows by 64 columns.
+// Panels of weights and rows of activations pass through shared memory, a step of K at a time; while one is multiplied
+// the next is on its way in registers. A thread makes 4 rows by 4 columns: a quad of each is 4 + 4 words for 16 dp4a.
+#include "kernels.h"
+#include "launch.h"
+#include "projection.h"
+#include "ptx.h"
+
+namespace lowbit::core::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kPanels = 2;
+constexpr int kRows = 64;
+
+template <lowbit_format kFormat>
+struct Tile {
+  using W = Weights<kFormat>;
+  static constexpr int kPanelChunks = W::kRows * 8;
+  static constexpr int kWeightChunks = kPanels * kPanelChunks;
+  static constexpr int kRowChunks = W::kStep / 16;
+  static constexpr int kInputChunks = kRows * kRowChunks;
+  static constexpr int kWeightLoads = (kWeightChunks + kThreads - 1) / kThreads;
+  static constexpr int kInputLoads = (kInputChunks + kThreads - 1) / kThreads;
+  static constexpr size_t kSharedBytes = (kWeightChunks + kInputChunks) * sizeof(uint4);
+
+  uint4 weights[kWeightLoads], inputs[kInputLoads];
+
+  // A step from global memory into registers, zeros outside.
+  __device__ __forceinline__ void load(const Problem& p, int64_t m0, int z, int panel0, int step) {
+    const int s = step / p.segment_steps, at = step % p.segment_steps, panels = (p.N + 31) / 32;
+#pragma unroll
+    for (int i = 0; i < kWeightLoads; ++i) {
+      const int chunk = i * kThreads + static_cast<int>(threadIdx.x), panel = panel0 + chunk / kPanelChunks;
+      const bool is_there = chunk < kWeightChunks && panel < panels;
+      weights[i] = is_there ? panel_of(p, z, s, panel)[at * kPanelChunks + chunk % kPanelChunks] : uint4{};
+    }
+#pragma unroll
+    for (int i = 0; i < kInputLoads; ++i) {
+      const int chunk = i * kThreads + static_cast<int>(threadIdx.x);
+      const int64_t m = m0 + chunk / kRowChunks;
+      inputs[i] = m < p.M ? load_run(p, input_row(p, m, z, s), at * W::kStep + chunk % kRowChunks * 16) : uint4{};
+    }
+  }
+  // Into shared memory: weights as they lie in a panel, then the rows' chunks [chunk][row].
+  __device__ __forceinline__ void store(uint4* shared) const {
+#pragma unroll
+    for (int i = 0; i < kWeightLoads; ++i) {
+      const int chunk = i * kThreads + static_cast<int>(threadIdx.x);
+      if (chunk < kWeightChunks) shared[chunk] = weights[i];
+    }
+#pragma unroll
+    for (int i = 0; i < kInputLoads; ++i) {
+      const int chunk = i * kThreads + static_cast<int>(threadIdx.x);
+      shared[kWeightChunks + chunk % kRowChunks * kRows + chunk / kRowChunks] = inputs[i];
+    }
+  }
+};
+
+template <lowbit_format kFormat, bool kSigned>
+__global__ void __launch_bounds__(kThreads) tiles_dp4a(const Problem p) {
+  using T = Tile<kFormat>;
+  using W = typename T::W;
+  uint4* shared = dynamic_shared<uint4>();
+  const int z = static_cast<int>(blockIdx.z), panel0 = static_cast<int>(blockIdx.y) * kPanels;
+  const int64_t m0 = static_cast<int64_t>(blockIdx.x) * kRows;
+  const int steps = p.S * p.segment_steps;
+  // This thread's columns are chunk g of a panel; its rows are four, 16 apart.
+  const int g = static_cast<int>(threadIdx.x) % 8, panel = static_cast<int>(threadIdx.x) / 8 % kPanels,
+            row = static_cast<int>(threadIdx.x) / 16;
+
+  int sums[4][4] = {}, activations[4] = {};
+  T tile;
+  tile.load(p, m0, z, panel0, 0);
+  for (int step = 0; step < steps; ++step) {
+    __syncthreads();
+    tile.store(shared);
+    __syncthreads();
+    if (step + 1 < steps) tile.load(p, m0, z, panel0, step + 1);
+    const int at = step % p.segment_steps;
+    for (int run = 0; run < 4; ++run) {
+      W weights;
+#pragma unroll
+      for (int i = 0; i < W::kLoads; ++i) {
+        weights.words[i] = shared[panel * T::kPanelChunks + W::chunk(at, g, run, i) - at * T::kPanelChunks];
+      }
+#pragma unroll
+      for (int q = 0; q < W::kQuads; ++q) {
+        const uint4 quad = weights.quad(q);
+        const int chunk = run * (T::kRowChunks / 4) + q / 4;
+#pragma unroll
+        for (int r = 0; r < 4; ++r) {
+          const uint4& codes = shared[T::kWeightChunks + chunk * kRows + row + 16 * r];
+          const uint32_t a = component(codes, q % 4);
+#pragma unroll
+          for (int c = 0; c < 4; ++c) sums[r][c] = dot4<kSigned>(component(quad, c), a, sums[r][c]);
+          if constexpr (W::kOffset) activations[r] = dot4<kSigned>(0x01010101u, a, activations[r]);
+        }
+      }
+    }
+  }
+#pragma unroll
+  for (int r = 0; r < 4; ++r) {
+#pragma unroll
+    for (int c = 0; c < 4; ++c) sums[r][c] = W::signed_sum(sums[r][c], activations[r]);
+    store_four(p, m0 + row + 16 * r, z, (panel0 + panel) * static_cast<int>(kPanel32Columns) + 4 * g, sums[r]);
+  }
+}
+
+}  // namespace
+
+template <typename Operation>
+Status project_dp4a_tiles(Stream& stream, const Operation& op) {
+  Problem p{};
+  LOWBIT_TRY(make_problem(op, &p));
+  const dim3 blocks(static_cast<unsigned>(ceil_div(p.M, kRows)),
+                    static_cast<unsigned>(ceil_div(p.N, kPanels * kPanel32Columns)), static_cast<unsigned>(p.Z));
+  return for_formats(*op.weight, op.input.format, [&]<lowbit_format kFormat, bool kSigned>() {
+    return launch<tiles_dp4a<kFormat, kSigned>>(stream, {blocks, kThreads, Tile<kFormat>::kSharedBytes}, p);
+  });
+}
+
+template Status project_dp4a_tiles(Stream&, const LowrankProjection&);
+template Status project_dp4a_tiles(Stream&, const DecoderTail&);
+
+}  // namespace lowbit::core::cuda

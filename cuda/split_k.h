@@ -1,0 +1,178 @@
+// Split-K for decode. The warps of a block, and the blocks of a split, each sum their own steps of K; sums are integers,
+// so their order changes no bit. A block writes its sums to scratch and takes a ticket; the block with the last ticket
+// adds all of them in 64 bits, scales and stores, and leaves the ticket at zero for the next call.
+//
+//   grid   (output tiles, splits)     a tile is kRows rows of activations by a panel of 32 columns
+//   block  kDecodeWarps warps
+//
+// A sum of 32 bits holds kNarrowDepth products; a block whose share is deeper goes through it in ranges of that depth.
+#pragma once
+
+#include "cuda_device.h"
+#include "kernel_table.h"
+#include "launch.h"
+#include "projection.h"
+#include "ptx.h"
+#include "tuning.h"
+#include "warp.h"
+
+namespace lowbit::core::cuda {
+
+struct Split {
+  int steps;  // of K, over all segments
+  int steps_a_split;
+  int panels;             // that outputs are wanted of
+  int64_t* partials;      // [output tile][split][kRows * 32]; NULL where there is one split
+  unsigned int* tickets;  // one an output tile
+};
+
+constexpr int kDecodeThreads = tuning::kDecodeWarps * kWarp;
+
+// The block's place.
+template <int kRows>
+struct DecodeTile {
+  int panel, z;
+  int64_t m0;      // first row of activations
+  int first, end;  // steps
+
+  __device__ DecodeTile(const Problem& p, const Split& split) {
+    const int index = static_cast<int>(blockIdx.x);
+    panel = index % split.panels;
+    z = index / split.panels % p.Z;
+    m0 = static_cast<int64_t>(index / split.panels / p.Z) * kRows;
+    first = static_cast<int>(blockIdx.y) * split.steps_a_split;
+    end = min(first + split.steps_a_split, split.steps);
+  }
+};
+
+// The weights of the steps that a warp has under way: at least four 16-byte loads a lane, all of them asked for before
+// the first is used.
+template <lowbit_format kFormat>
+struct WeightBatch {
+  using W = Weights<kFormat>;
+  static constexpr int kSteps = 4 / W::kLoads;
+  W weights[kSteps];
+  int segment[kSteps], at[kSteps];  // of each step; at: within the segment
+
+  // Steps first .. first + kSteps - 1, those before `end`: has(u).
+  __device__ __forceinline__ WeightBatch(const Problem& p, int z, int panel, int first, int end, int g, int t)
+      : left_(end - first) {
+#pragma unroll
+    for (int u = 0; u < kSteps; ++u) {
+      const int step = min(first + u, end - 1);  // the last again, rather than none: no branch between loads
+      segment[u] = p.S == 1 ? 0 : step / p.segment_steps;
+      at[u] = step - segment[u] * p.segment_steps;
+      const uint4* from = panel_of(p, z, segment[u], panel);
+#pragma unroll
+      for (int i = 0; i < W::kLoads; ++i) weights[u].words[i] = load_once(from + W::chunk(at[u], g, t, i));
+    }
+  }
+  __device__ __forceinline__ bool has(int u) const { return u < left_; }
+  // First code of the lane's run in step u.
+  __device__ __forceinline__ int run(int u, int t) const { return at[u] * W::kStep + t * W::kRun; }
+
+ private:
+  int left_;
+};
+
+// The sums of a block's output tile [kRows][32]; thread i owns the outputs i, i + threads, ...
+template <int kRows>
+class TileSums {
+ public:
+  static constexpr int kOutputs = kRows * static_cast<int>(kPanel32Columns);
+  static constexpr size_t kSharedBytes = sizeof(int) * tuning::kDecodeWarps * kOutputs;
+
+  // `shared` has kSharedBytes.
+  __device__ explicit TileSums(int* shared) : shared_(shared) {}
+
+  // Where this warp puts its sum of an output for the range in progress.
+  __device__ int& of_warp(int row, int column) {
+    return shared_[(static_cast<int>(threadIdx.x) / kWarp * kRows + row) * kPanel32Columns + column];
+  }
+  // Adds the warps' sums of a range, all of them written.
+  __device__ void add_range() {
+    __syncthreads();
+    for (int i = 0; i < kOwned; ++i) {
+      const int output = output_of(i);
+      if (output >= kOutputs) break;
+      for (int warp = 0; warp < tuning::kDecodeWarps; ++warp) owned_[i] += shared_[warp * kOutputs + output];
+    }
+    __syncthreads();
+  }
+  __device__ void store(const Problem& p, const Split& split, const DecodeTile<kRows>& tile);
+
+ private:
+  static constexpr int kOwned = (kOutputs + kDecodeThreads - 1) / kDecodeThreads;
+  static __device__ int output_of(int i) { return i * kDecodeThreads + static_cast<int>(threadIdx.x); }
+
+  int* shared_;
+  int64_t owned_[kOwned] = {};
+};
+
+template <int kRows>
+__device__ void TileSums<kRows>::store(const Problem& p, const Split& split, const DecodeTile<kRows>& tile) {
+  const int splits = static_cast<int>(gridDim.y);
+  if (splits > 1) {
+    int64_t* partials = split.partials + static_cast<int64_t>(blockIdx.x) * splits * kOutputs;
+    unsigned int& ticket = split.tickets[blockIdx.x];
+    for (int i = 0; i < kOwned && output_of(i) < kOutputs; ++i) {
+      partials[static_cast<int>(blockIdx.y) * kOutputs + output_of(i)] = owned_[i];
+    }
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) shared_[0] = atomicAdd(&ticket, 1u) == static_cast<unsigned>(splits - 1);
+    __syncthreads();
+    if (shared_[0] == 0) return;
+    __threadfence();
+    if (threadIdx.x == 0) ticket = 0;
+    for (int i = 0; i < kOwned && output_of(i) < kOutputs; ++i) {
+      owned_[i] = 0;
+      for (int s = 0; s < splits; ++s) owned_[i] += __ldcg(&partials[s * kOutputs + output_of(i)]);
+    }
+  }
+  for (int i = 0; i < kOwned && output_of(i) < kOutputs; ++i) {
+    const int64_t m = tile.m0 + output_of(i) / kPanel32Columns;
+    const int n = tile.panel * static_cast<int>(kPanel32Columns) + output_of(i) % static_cast<int>(kPanel32Columns);
+    if (m >= p.M || n >= p.N) continue;
+    output_row(p, m, tile.z)[n] =
+        scaled(p, __ll2float_rn(owned_[i]), input_scale(p, m, tile.z), weight_scale(p, tile.z, n));
+  }
+}
+
+// How many splits: the fewest for which whole waves of `resident` blocks take the least time, counted in a warp's steps.
+inline int choose_splits(int64_t tiles, int64_t steps, int64_t resident) {
+  if (tiles > Control::kTickets) return 1;
+  int best = 1;
+  int64_t least = INT64_MAX;
+  for (int splits = 1; splits <= tuning::kMostSplits && splits <= steps; ++splits) {
+    const int64_t rounds = ceil_div(ceil_div(steps, splits), tuning::kDecodeWarps);
+    const int64_t time = ceil_div(tiles * splits, resident) * (rounds + tuning::kDecodeBlockOverhead);
+    if (time < least) least = time, best = splits;
+  }
+  return best;
+}
+
+// Splits K and launches a decode kernel(Problem, Split). more_shared(steps of a split) is the shared memory that it
+// wants beside the sums, in bytes.
+template <auto kernel, int kRows, typename MoreShared = size_t (*)(int)>
+Status launch_split(
+    Stream& stream, const Problem& p, MoreShared more_shared = [](int) -> size_t { return 0; }) {
+  CudaStream& on = static_cast<CudaStream&>(stream);
+  const int steps = p.S * p.segment_steps, panels = static_cast<int>(ceil_div(p.N, kPanel32Columns));
+  const int64_t tiles = panels * p.Z * ceil_div(p.M, kRows);
+  const int64_t resident = int64_t{on.cuda_device().multiprocessors()} * tuning::decode_blocks(kRows);
+  const int most = choose_splits(tiles, steps, resident);
+  Split split{steps, static_cast<int>(ceil_div(steps, most)), panels, nullptr, on.control()->tickets};
+  const auto splits = static_cast<unsigned>(ceil_div(steps, split.steps_a_split));  // none of them empty
+  if (splits > 1) {
+    const size_t outputs = static_cast<size_t>(tiles) * splits * TileSums<kRows>::kOutputs;
+    void* memory = nullptr;
+    LOWBIT_TRY(stream.scratch(outputs * sizeof(*split.partials), &memory));
+    split.partials = static_cast<int64_t*>(memory);
+  }
+  const Grid grid{dim3(static_cast<unsigned>(tiles), splits), kDecodeThreads,
+                  TileSums<kRows>::kSharedBytes + more_shared(split.steps_a_split)};
+  return launch<kernel>(stream, grid, p, split);
+}
+
+}  // namespace lowbit::core::cuda

@@ -1,0 +1,44 @@
+#include "staging.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "error.h"
+
+namespace lowbit::core::cuda {
+
+Staging::~Staging() {
+  for (const Slot& slot : slots_) {
+    if (slot.sent != nullptr) cudaEventDestroy(slot.sent);
+    if (slot.pinned != nullptr) cudaFreeHost(slot.pinned);
+  }
+}
+
+Status Staging::next(Slot** slot) {
+  Slot& chosen = slots_[turn_];
+  turn_ = 1 - turn_;
+  if (chosen.pinned == nullptr) {
+    LOWBIT_TRY(check(cudaMallocHost(&chosen.pinned, kSlotBytes), "allocating pinned memory"));
+  }
+  if (chosen.sent == nullptr) {
+    LOWBIT_TRY(check(cudaEventCreateWithFlags(&chosen.sent, cudaEventDisableTiming), "creating an event"));
+  }
+  *slot = &chosen;
+  return check(cudaEventSynchronize(chosen.sent), "waiting for a staged copy");
+}
+
+Status Staging::copy_to_device(cudaStream_t stream, void* device, const void* host, size_t size) {
+  for (size_t at = 0; at < size; at += kSlotBytes) {
+    Slot* slot = nullptr;
+    LOWBIT_TRY(next(&slot));
+    const size_t part = std::min(kSlotBytes, size - at);
+    std::memcpy(slot->pinned, static_cast<const std::byte*>(host) + at, part);
+    LOWBIT_TRY(
+        check(cudaMemcpyAsync(static_cast<std::byte*>(device) + at, slot->pinned, part, cudaMemcpyHostToDevice, stream),
+              "copying to the device"));
+    LOWBIT_TRY(check(cudaEventRecord(slot->sent, stream), "recording an event"));
+  }
+  return {};
+}
+
+}  // namespace lowbit::core::cuda

@@ -1,0 +1,36 @@
+// Pinned host memory on the way from pageable memory to the device: two slots, so that one is filled while the other
+// travels. (To the host, CUDA stages as fast, and has the bytes there when its call returns.)
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+
+#include "status.h"
+
+namespace lowbit::core::cuda {
+
+class Staging {
+ public:
+  Staging() = default;
+  ~Staging();  // the copies have run
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+
+  // Enqueues a copy; `host` has been read when this returns.
+  Status copy_to_device(cudaStream_t stream, void* device, const void* host, size_t size);
+
+ private:
+  static constexpr size_t kSlotBytes = size_t{4} << 20;
+  struct Slot {
+    void* pinned = nullptr;
+    cudaEvent_t sent = nullptr;
+  };
+  // The other slot, once its last bytes have travelled.
+  Status next(Slot** slot);
+
+  Slot slots_[2];
+  int turn_ = 0;
+};
+
+}  // namespace lowbit::core::cuda
