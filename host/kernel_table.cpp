@@ -21,11 +21,15 @@ constexpr FormatSet kInt8 = {LOWBIT_INT8}, kTernary = {LOWBIT_TERNARY}, kBinary 
 constexpr FormatSet kAnyWeight = {LOWBIT_INT8, LOWBIT_TERNARY, LOWBIT_BINARY};
 constexpr LayoutSet kPanel8 = {Layout::panel8};
 constexpr LayoutSet kHostLayouts = {Layout::plain, Layout::panel8};
-constexpr LayoutSet kPanel32 = {Layout::panel32};
 
-constexpr Backend cpu = Backend::cpu, gpu = Backend::cuda;
+constexpr Backend cpu = Backend::cpu;
+constexpr uint64_t AVX2 = LOWBIT_FEATURE_AVX2;
+#if LOWBIT_HAVE_CUDA
+constexpr LayoutSet kPanel32 = {Layout::panel32};
+constexpr Backend gpu = Backend::cuda;
+constexpr uint64_t MMA = LOWBIT_FEATURE_MMA_INT8;
 constexpr int64_t kMany = INT64_MAX;  // rows
-constexpr uint64_t AVX2 = LOWBIT_FEATURE_AVX2, MMA = LOWBIT_FEATURE_MMA_INT8;
+#endif
 
 // clang-format off
 const KernelRow kTable[] = {
