@@ -1,6 +1,6 @@
 // pack_weight: input [..., K, N] f32 -> codes of 8, 2 or 1 bits in the C order of the tensor, and a scale a channel
 // (column) or one for the tensor, bit for bit docs/numerics.md. Weights are packed once, so this is plain rather than
-// fast: 12 bytes read a value in three passes, 2.5 ns a thousand values at an H200's 4.8 TB/s were they all coalesced, and
+// fast: three passes read 12 bytes a value, 2.5 ns a thousand values at an H200's 4.8 TB/s were all coalesced, with
 // a few dozen operations a value.
 //
 // Scales, then checks, then outputs. What is refused (a value that is not finite, a sum that overflows) is known before

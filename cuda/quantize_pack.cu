@@ -1,6 +1,6 @@
-// quantize_pack: input [..., n] f32 -> codes [..., ceil(n/4)] words and one scale a group, bit for bit docs/numerics.md.
+// quantize_pack: input [..., n] f32 -> codes [..., ceil(n/4)] words and one scale a group, bit for bit numerics.md.
 //
-// Bound by memory: 5 bytes a value, 1.04 ns a thousand values at an H200's 4.8 TB/s, against some 15 operations a value.
+// Bound by memory: 5 bytes a value, 1.04 ns a thousand values at an H200's 4.8 TB/s; some 15 operations a value.
 // A group of up to 32768 values is read once and stays in registers, in treesum's layout (treesum.h), which serves the
 // maximum as well: a warp holds a segment of 4096, 8 lanes hold a short group, several warps a long one. Larger groups,
 // and rows that do not lie on 16 bytes, are read twice: for the scale (groups.h) and for the codes, 9 bytes a value.
@@ -15,7 +15,7 @@ constexpr int kThreads = 256;
 constexpr int kMostSegments = 8;  // of a group that is held: warps of a block
 constexpr int64_t kMostHeld = int64_t{kMostSegments} * LOWBIT_TREESUM_SEGMENT;
 
-// ---- Groups that fit in registers ------------------------------------------------------------------------------------
+// ---- Groups that fit in registers -----------------------------------------------------------------------------------
 
 // What the warps of a block found, in the order of their segments, reduced to one.
 template <typename Combine>
@@ -27,14 +27,14 @@ __device__ __forceinline__ float across_warps(float found, int warps) {
   return warp_reduce(lane < warps ? each[lane] : 0.0f, Combine());
 }
 
-// Which group a lane works for, and which words of it: one in `kTeam` from the first on, `left` of them counted in lanes.
+// Which group a lane works for, and its words of it: every kTeam-th from `first` on, below `first + left`.
 struct Share {
   int64_t group;
   int first, left;
 };
 
-// A team of lanes a segment, kWords words of it in each lane. Groups of one segment share a block; otherwise the block's
-// warps are the segments of one group.
+// A team of lanes a segment, kWords words of it in each lane. Groups of one segment share a block; otherwise the warps
+// of the block have the segments of one group.
 template <int kTeam, int kWords>
 __device__ __forceinline__ Share share_of_lane(const Groups& groups, int64_t count, int segments) {
   const int team = threadIdx.x / kTeam, lane = threadIdx.x % kTeam;
@@ -109,7 +109,7 @@ Status quantize_held(Stream& stream, const Groups& groups, int64_t count, const 
   return run.template operator()<8, 8, true>(1, kThreads);
 }
 
-// ---- Rows of any length and place, their scales known ----------------------------------------------------------------
+// ---- Rows of any length and place, their scales known ---------------------------------------------------------------
 
 // Rows in memory order.
 struct Rows {

@@ -1,5 +1,5 @@
-// Data that a kernel has to refuse. A stream's synchronize() tells of it: of the first kind below, and there of the first
-// index. The kinds share one word and one sentence, so that a stream may see several of them before it is asked.
+// Data that a kernel has to refuse. A stream's synchronize() tells of it: of the first kind below, and there of the
+// first index. The kinds share one word and one sentence, so that a stream may see several of them before it is asked.
 #pragma once
 
 #include <cuda_runtime.h>

@@ -5,8 +5,8 @@
 //   in step                     0               0   |  0         |         0   |   1
 //   in block                    0               0   |  1         |         3   |   4
 //
-// So a step is 512 bytes of floats and four blocks, eight lanes each. Its codes are kWarp / kSharers words of 32 bits, each
-// shared by kSharers neighbouring lanes; the warp's codes are kBits words a lane.
+// So a step is 512 bytes of floats and four blocks, eight lanes each. Its codes are kWarp / kSharers words of 32 bits,
+// each shared by kSharers neighbouring lanes; the warp's codes are kBits words a lane.
 #pragma once
 
 #include <cuda_runtime.h>

@@ -3,10 +3,10 @@
 // ternary 4.375 and binary 4.25, against some 15 operations a value.
 //
 // A warp compresses 32 blocks (rho_blocks.h), each value read once, into a register. Eight lanes hold a block, eight
-// steps give each lane as many: so the eight blocks are reduced together, each halving of the distance between lanes also
-// halving the blocks a lane is in charge of. That takes 7 shuffles of a word instead of 24, keeps the order of treesum, and
-// leaves every lane with the total of one block, whose scale it works out and stores. A tensor with gaps between its rows,
-// or off 16 bytes, is read by 4 bytes.
+// steps give each lane as many: so eight blocks are reduced together, each halving of the distance between lanes also
+// halving the blocks a lane is in charge of. That takes 7 shuffles of a word instead of 24, keeps the order of treesum,
+// and leaves every lane with the total of one block, whose scale it works out and stores. A tensor with gaps between
+// its rows, or off 16 bytes, is read by 4 bytes.
 #include "kernels.h"
 #include "launch.h"
 #include "rho_blocks.h"

@@ -1,10 +1,10 @@
 // rho_expand: blocks of 32 codes of 8, 2 or 1 bits with a scale each -> floats, code * scale, one rounding. Bound by
-// memory: int8 moves 5.125 bytes a value, 1.07 ns a thousand values at an H200's 4.8 TB/s, ternary 4.375 and binary 4.25,
-// against some 4 operations a value.
+// memory: int8 moves 5.125 bytes a value, 1.07 ns a thousand values at an H200's 4.8 TB/s, ternary 4.375 and binary
+// 4.25, against some 4 operations a value.
 //
-// A warp expands 32 blocks (rho_blocks.h): each lane loads a scale and a share of the codes by whole words, shuffles hand
-// them to the lanes that write the values, 512 consecutive bytes a step. A ternary code 3 is refused once it has run; what
-// it expands to means nothing.
+// A warp expands 32 blocks (rho_blocks.h): each lane loads a scale and its share of the codes by whole words, shuffles
+// hand them to the lanes that write the values, 512 consecutive bytes a step. A ternary code 3 is refused, which shows
+// once the call has run; what it expands to means nothing.
 #include "kernels.h"
 #include "launch.h"
 #include "refusal.h"

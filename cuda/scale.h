@@ -53,8 +53,8 @@ class Coder {
   __device__ Coder(float inverse, CodeRange range)
       : inverse_(inverse), bottom_(inverse > 0 ? range.bottom : 0.0f), top_(range.top) {}
 
-  // In the low byte; the rest is junk. Added to 1.5 * 2^23, a float rounds to the integer in its low bits, ties to even.
-  // On whole bounds clipping commutes with rounding.
+  // In the low byte; the rest is junk. Added to 1.5 * 2^23, a float rounds to the integer in its low bits, ties to
+  // even. On whole bounds clipping commutes with rounding.
   __device__ uint32_t code(float x) const {
     constexpr float kRounder = 12582912.0f;
     return __float_as_uint(__fadd_rn(fminf(fmaxf(__fmul_rn(x, inverse_), bottom_), top_), kRounder));

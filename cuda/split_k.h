@@ -124,7 +124,7 @@ __device__ void TileSums<kRows>::store(const Problem& p, const Split& split, con
     __syncthreads();
     if (shared_[0] == 0) return;
     __threadfence();
-    if (threadIdx.x == 0) ticket = 0;
+    if (threadIdx.x == 0) atomicExch(&ticket, 0u);
     for (int i = 0; i < kOwned && output_of(i) < kOutputs; ++i) {
       owned_[i] = 0;
       for (int s = 0; s < splits; ++s) owned_[i] += __ldcg(&partials[s * kOutputs + output_of(i)]);

@@ -1,14 +1,14 @@
 // A segment of treesum (docs/numerics.md) by a team of 32 or 8 lanes of a warp, without shared memory.
 //
-// Values come in words of four neighbours, word w of the segment to lane w % kTeam. Treesum's 256 sums are then four to a
-// word's place modulo 64, and the places that a lane serves are its own registers (here kTeam = 32):
+// Values come in words of four neighbours, word w of the segment to lane w % kTeam. It adds to four of treesum's 256
+// sums, those of place w % 64, and the places that a lane serves are registers of its own (here kTeam = 32):
 //
 //   word             0     1   ...   31  |   32   ...   63  |   64   ...
 //   adds to sums    0-3   4-7     124-127| 128-131   252-255|  0-3        the four of a word in one float4
 //   of lane          0     1         31  |    0          31 |   0
 //   in register      0     0          0  |    1           1 |   0
 //
-// So the tree's first strides add registers of a lane, the strides down to 4 are shuffles, and 2 and 1 lie inside a word.
+// So the tree's first strides add registers of a lane, those down to 4 are shuffles, and 2 and 1 lie inside a word.
 // What is missing counts as +0 and is left out. The maximum goes the same way, though it has no order to keep.
 #pragma once
 

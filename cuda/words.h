@@ -68,7 +68,7 @@ __device__ __forceinline__ float4 load_word(const float* data, int64_t pitch, Wa
 template <bool kWhole, typename Walk>
 __device__ __forceinline__ void store_word(float* data, int64_t pitch, Walk at, int64_t left, float4 word) {
   if constexpr (kWhole) {
-    *reinterpret_cast<float4*>(data + at.row * pitch + at.column) = word;
+    reinterpret_cast<float4*>(data)[(at.row * pitch + at.column) / kWord] = word;
   } else {
     const float x[kWord] = {word.x, word.y, word.z, word.w};
 #pragma unroll

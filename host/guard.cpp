@@ -15,6 +15,8 @@
 namespace lowbit::core {
 namespace {
 
+constexpr int64_t kRowCounts = 5;
+
 std::string identity(const Device& device, const KernelRow& kernel) {
   return fmt::format("{} on {} '{}'", kernel.name, device.info().backend, device.info().name);
 }
@@ -36,13 +38,13 @@ const KernelRow& reference_row(lowbit_operation operation) {
   });
 }
 
-Status compare(const std::shared_ptr<Device>& device, const KernelRow& kernel, GuardFormats formats,
+Status compare(const std::shared_ptr<Device>& device, const KernelRow& kernel, const GuardCase& guard_case,
                std::string* wrong) {
   std::shared_ptr<Device> oracle;
   LOWBIT_TRY(open_host_device(Backend::reference, {}, kernel_table(), &oracle));
   std::vector<uint32_t> got, expected;
-  LOWBIT_TRY(run_guard_case(oracle, reference_row(kernel.operation()), formats, &expected));
-  if (Status status = run_guard_case(device, kernel, formats, &got); !status.ok()) {
+  LOWBIT_TRY(run_guard_case(oracle, reference_row(kernel.operation()), guard_case, &expected));
+  if (Status status = run_guard_case(device, kernel, guard_case, &got); !status.ok()) {
     if (status.code() == LOWBIT_OUT_OF_MEMORY || status.code() == LOWBIT_DEVICE_LOST)
       return status;  // not the kernel's
     *wrong = fmt::format("parity_mismatch: {} failed: {}", identity(*device, kernel), status.sentence());
@@ -57,17 +59,19 @@ Status compare(const std::shared_ptr<Device>& device, const KernelRow& kernel, G
   return {};
 }
 
-// Every pair of formats the kernel takes; a set that is empty stands for one run without.
+// Every pair of formats the kernel takes; a set that is empty stands for one run without. Projections with the first
+// few counts of rows that the kernel is made for.
 Status test(const std::shared_ptr<Device>& device, const KernelRow& kernel, std::string* wrong) {
   const FloatEnvironment environment;
   for (int a = LOWBIT_INT8; a <= LOWBIT_F32; ++a) {
     for (int w = LOWBIT_INT8; w <= LOWBIT_F32; ++w) {
-      const GuardFormats formats{static_cast<lowbit_format>(a), static_cast<lowbit_format>(w)};
+      const GuardCase guard_case{static_cast<lowbit_format>(a), static_cast<lowbit_format>(w), kernel.min_rows,
+                                 std::min(kernel.min_rows + kRowCounts - 1, kernel.max_rows)};
       const auto wanted = [](FormatSet set, lowbit_format f) {
         return set.empty() ? f == LOWBIT_INT8 : set.contains(f);
       };
-      if (!wanted(kernel.activations, formats.activations) || !wanted(kernel.weights, formats.weights)) continue;
-      LOWBIT_TRY(compare(device, kernel, formats, wrong));
+      if (!wanted(kernel.activations, guard_case.activations) || !wanted(kernel.weights, guard_case.weights)) continue;
+      LOWBIT_TRY(compare(device, kernel, guard_case, wrong));
       if (!wrong->empty()) return {};
     }
   }

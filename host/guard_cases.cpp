@@ -10,7 +10,7 @@
 namespace lowbit::core {
 namespace {
 
-// 7 panels of 8 columns: tiles of 4, 2 and 1. The projections run with every count of rows from 1 to 5.
+// 7 panels of 8 columns: tiles of 4, 2 and 1. B is 1, so that a projection's rows are its tokens.
 constexpr int64_t B = 1, H = 3, T = 5, K = 37, N = 51;
 
 // Quarters between -8 and 8: exact in every sum, and rich in ties once scaled. Position-dependent, so that a swapped
@@ -70,11 +70,11 @@ class Rig {
   std::vector<Memory> memory_;
 };
 
-Status run_quantize_pack(Rig& rig, const KernelRow& kernel, GuardFormats formats, std::vector<uint32_t>* out) {
+Status run_quantize_pack(Rig& rig, const KernelRow& kernel, const GuardCase& c, std::vector<uint32_t>* out) {
   std::vector<float> values = samples(B * H * T * K);
   values[2 * K + 3] = std::bit_cast<float>(LOWBIT_INFINITY_BITS);  // poisons its group and no other
   for (lowbit_rule rule : {LOWBIT_ABSMAX, LOWBIT_ABSMEAN}) {
-    QuantizePack op{{}, {}, {}, formats.activations, rule, {.count = B * T, .rows = H, .tokens = T}};
+    QuantizePack op{{}, {}, {}, c.activations, rule, {.count = B * T, .rows = H, .tokens = T}};
     LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_F32, {B, H, T, K}, values.data(), &op.input));
     LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_I32, {B, H, T, ceil_div(K, 4)}, nullptr, &op.codes));
     LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_F32, {B * T}, nullptr, &op.scales));
@@ -85,10 +85,10 @@ Status run_quantize_pack(Rig& rig, const KernelRow& kernel, GuardFormats formats
   return {};
 }
 
-Status run_pack_weight(Rig& rig, const KernelRow& kernel, GuardFormats formats, std::vector<uint32_t>* out) {
-  PackWeight op{{}, {}, {}, formats.weights, LOWBIT_ABSMAX, true, H, K, N};
+Status run_pack_weight(Rig& rig, const KernelRow& kernel, const GuardCase& c, std::vector<uint32_t>* out) {
+  PackWeight op{{}, {}, {}, c.weights, LOWBIT_ABSMAX, true, H, K, N};
   LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_F32, {H, K, N}, samples(H * K * N).data(), &op.input));
-  LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_U8, {packed_size(formats.weights, H * K * N)}, nullptr, &op.packed));
+  LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_U8, {packed_size(c.weights, H * K * N)}, nullptr, &op.packed));
   LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_F32, {H * N}, nullptr, &op.scales));
   LOWBIT_TRY(launch(rig.stream(), kernel, op));
   LOWBIT_TRY(rig.read(op.packed, out));
@@ -128,12 +128,12 @@ Status weight(Rig& rig, const KernelRow& kernel, lowbit_format format, std::uniq
   return Weight::upload(rig.device(), desc, kernel.preferred_layout(), made);
 }
 
-Status run_lowrank_projection(Rig& rig, const KernelRow& kernel, GuardFormats formats, std::vector<uint32_t>* out) {
+Status run_lowrank_projection(Rig& rig, const KernelRow& kernel, const GuardCase& c, std::vector<uint32_t>* out) {
   std::unique_ptr<Weight> w;
-  LOWBIT_TRY(weight(rig, kernel, formats.weights, &w));
-  for (int64_t tokens = 1; tokens <= T; ++tokens) {
+  LOWBIT_TRY(weight(rig, kernel, c.weights, &w));
+  for (int64_t tokens = c.first_rows; tokens <= c.last_rows; ++tokens) {
     LowrankProjection op{{}, w.get(), {}, 0.5f, B, H, H, tokens, K, N};
-    LOWBIT_TRY(activations(rig, formats.activations, tokens, &op.input));
+    LOWBIT_TRY(activations(rig, c.activations, tokens, &op.input));
     LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_F32, {B, H, tokens, N}, nullptr, &op.output));
     LOWBIT_TRY(rig.stream().begin());
     LOWBIT_TRY(launch(rig.stream(), kernel, op));
@@ -142,12 +142,12 @@ Status run_lowrank_projection(Rig& rig, const KernelRow& kernel, GuardFormats fo
   return {};
 }
 
-Status run_decoder_tail(Rig& rig, const KernelRow& kernel, GuardFormats formats, std::vector<uint32_t>* out) {
+Status run_decoder_tail(Rig& rig, const KernelRow& kernel, const GuardCase& c, std::vector<uint32_t>* out) {
   std::unique_ptr<Weight> w;
-  LOWBIT_TRY(weight(rig, kernel, formats.weights, &w));
-  for (int64_t tokens = 1; tokens <= T; ++tokens) {
+  LOWBIT_TRY(weight(rig, kernel, c.weights, &w));
+  for (int64_t tokens = c.first_rows; tokens <= c.last_rows; ++tokens) {
     DecoderTail op{{}, w.get(), {}, B, H, tokens, K, N};
-    LOWBIT_TRY(activations(rig, formats.activations, tokens, &op.input));
+    LOWBIT_TRY(activations(rig, c.activations, tokens, &op.input));
     LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_F32, {B, 1, tokens, N}, nullptr, &op.output));
     LOWBIT_TRY(rig.stream().begin());
     LOWBIT_TRY(launch(rig.stream(), kernel, op));
@@ -156,21 +156,20 @@ Status run_decoder_tail(Rig& rig, const KernelRow& kernel, GuardFormats formats,
   return {};
 }
 
-Status run_rho_compress(Rig& rig, const KernelRow& kernel, GuardFormats formats, std::vector<uint32_t>* out) {
-  RhoCompress op{{}, {}, {}, formats.weights, K * N};
+Status run_rho_compress(Rig& rig, const KernelRow& kernel, const GuardCase& c, std::vector<uint32_t>* out) {
+  RhoCompress op{{}, {}, {}, c.weights, K * N};
   LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_F32, {K, N}, samples(K * N).data(), &op.input));
-  LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_U8, {packed_size(formats.weights, K * N)}, nullptr, &op.packed));
+  LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_U8, {packed_size(c.weights, K * N)}, nullptr, &op.packed));
   LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_F32, {ceil_div(K * N, LOWBIT_RHO_BLOCK)}, nullptr, &op.scales));
   LOWBIT_TRY(launch(rig.stream(), kernel, op));
   LOWBIT_TRY(rig.read(op.packed, out));
   return rig.read(op.scales, out);
 }
 
-Status run_rho_expand(Rig& rig, const KernelRow& kernel, GuardFormats formats, std::vector<uint32_t>* out) {
-  RhoExpand op{{}, {}, {}, formats.weights, K * N};
-  std::vector<uint8_t> packed(static_cast<size_t>(packed_size(formats.weights, K * N)));
-  for (int64_t i = 0; i < K * N; ++i)
-    put_packed_code(packed.data(), formats.weights, i, static_cast<int>(i * 31 % 3) - 1);
+Status run_rho_expand(Rig& rig, const KernelRow& kernel, const GuardCase& c, std::vector<uint32_t>* out) {
+  RhoExpand op{{}, {}, {}, c.weights, K * N};
+  std::vector<uint8_t> packed(static_cast<size_t>(packed_size(c.weights, K * N)));
+  for (int64_t i = 0; i < K * N; ++i) put_packed_code(packed.data(), c.weights, i, static_cast<int>(i * 31 % 3) - 1);
   LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_U8, {static_cast<int64_t>(packed.size())}, packed.data(), &op.packed));
   LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_F32, {ceil_div(K * N, LOWBIT_RHO_BLOCK)},
                         samples(ceil_div(K * N, LOWBIT_RHO_BLOCK)).data(), &op.scales));
@@ -181,15 +180,15 @@ Status run_rho_expand(Rig& rig, const KernelRow& kernel, GuardFormats formats, s
 
 }  // namespace
 
-Status run_guard_case(std::shared_ptr<Device> device, const KernelRow& kernel, GuardFormats formats,
+Status run_guard_case(std::shared_ptr<Device> device, const KernelRow& kernel, const GuardCase& c,
                       std::vector<uint32_t>* out) {
-  using Run = Status (*)(Rig&, const KernelRow&, GuardFormats, std::vector<uint32_t>*);
+  using Run = Status (*)(Rig&, const KernelRow&, const GuardCase&, std::vector<uint32_t>*);
   constexpr Run kRuns[] = {run_quantize_pack, run_pack_weight,  run_lowrank_projection,
                            run_decoder_tail,  run_rho_compress, run_rho_expand};
   static_assert(std::size(kRuns) == kOperationCount);
   Rig rig;
   LOWBIT_TRY(Rig::create(std::move(device), &rig));
-  return kRuns[kernel.operation()](rig, kernel, formats, out);
+  return kRuns[kernel.operation()](rig, kernel, c, out);
 }
 
 }  // namespace lowbit::core

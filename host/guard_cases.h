@@ -10,14 +10,15 @@
 
 namespace lowbit::core {
 
-// Which of the formats a kernel takes; those of an operation that has none are ignored.
-struct GuardFormats {
+// Which of the formats a kernel takes, and a projection's counts of rows; what an operation has none of is ignored.
+struct GuardCase {
   lowbit_format activations, weights;
+  int64_t first_rows, last_rows;
 };
 
 // Runs the kernel's case on a stream and memory of its own and appends the words of its outputs to `out`; every NaN
 // among floats as 0x7fc00000.
-Status run_guard_case(std::shared_ptr<Device> device, const KernelRow& kernel, GuardFormats formats,
+Status run_guard_case(std::shared_ptr<Device> device, const KernelRow& kernel, const GuardCase& guard_case,
                       std::vector<uint32_t>* out);
 
 }  // namespace lowbit::core

@@ -36,6 +36,14 @@ TEST_P(DecoderTailTest, Rows) {
   }
 }
 
+// As LowrankProjectionTest.Tiles.
+TEST_P(DecoderTailTest, Tiles) {
+  for (int64_t T : kManyRows) check_all_formats(tail(1, 2, T, 21, 21, 17));
+  for (int64_t D : {63, 64, 65, 127, 128, 129, 161, 257}) check_all_formats(tail(1, 2, 129, 7, 7, D));
+  for (int64_t l : {64, 127, 128, 129, 192, 256, 515}) check_all_formats(tail(1, 2, 65, l, l + 3, 33));
+  check_all_formats(tail(3, 2, 43, 131, 140, 130));
+}
+
 TEST_P(DecoderTailTest, Heads) {
   for (int64_t H = 1; H <= 5; ++H) {
     for (int64_t B : {1, 3}) check_all_formats(tail(B, H, 3, 29, 31, 19));

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <set>
 
 #include "fake_device.h"
 #include "reference/kernels.h"
@@ -14,6 +15,7 @@ namespace {
 
 using test::open_cpu;
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 int launches = 0;  // of kernels of this file
@@ -242,6 +244,21 @@ TEST(Guard, AnExceptionIsNoVerdict) {
   EXPECT_EQ(lowbit_device_warm_up(&device, 0), LOWBIT_INTERNAL);
   EXPECT_EQ(launches, 2);
   EXPECT_EQ(device.device->state(rows[0]), KernelState::untested);
+}
+
+// It may be wrong for any other count.
+TEST(Guard, AProjectionIsTestedWithRowsItTakes) {
+  static std::set<int64_t> rows_seen;
+  const auto only_twos_and_threes = [](Stream& stream, const DecoderTail& op) -> Status {
+    rows_seen.insert(op.B * op.T);
+    return op.B * op.T == 2 || op.B * op.T == 3 ? reference::decoder_tail(stream, op) : Status();
+  };
+  const KernelRow rows[] = {{"two_or_three_rows", Backend::cpu, 0, kCodes, kWeights, kLayouts,
+                             KernelFunction<DecoderTail>(only_twos_and_threes), 2, 3}};
+  lowbit_device device{open_cpu(rows)};
+  ASSERT_EQ(lowbit_device_warm_up(&device, 0), LOWBIT_OK) << lowbit_last_error();
+  EXPECT_EQ(device.device->state(rows[0]), KernelState::passed) << guard_report(*device.device, rows[0]);
+  EXPECT_THAT(rows_seen, ElementsAre(2, 3));
 }
 
 TEST(Guard, EveryKernelOfThisBuildPasses) {

@@ -138,6 +138,23 @@ TEST(Choose, ByTheLayoutOfTheWeight) {
   EXPECT_EQ(kRows[4].preferred_layout(), Layout::plain);
 }
 
+TEST(Choose, ByTheSize) {
+  const KernelRow rows[] = {
+      {"many_rows", Backend::cpu, 0, kInt8, kInt8, kPanel8, kLowrank, 33, INT64_MAX, kNarrowDepth},
+      {"one_row", Backend::cpu, 0, kInt8, kInt8, kPanel8, kLowrank, 1, 1},
+      {"any_size", Backend::cpu, 0, kInt8, kInt8, kPanel8, kLowrank},
+  };
+  const FakeDevice device(Backend::cpu, 0, rows);
+  const auto of_size = [&](int64_t tokens, int64_t depth) {
+    return chosen(device, {LOWBIT_LOWRANK_PROJECTION, LOWBIT_INT8, LOWBIT_INT8, Layout::panel8, {{tokens, depth}}});
+  };
+  EXPECT_EQ(of_size(1, 9), "one_row");
+  EXPECT_EQ(of_size(2, 9), "any_size");
+  EXPECT_EQ(of_size(32, 9), "any_size");
+  EXPECT_EQ(of_size(33, kNarrowDepth), "many_rows");
+  EXPECT_EQ(of_size(33, kNarrowDepth + 1), "any_size");
+}
+
 TEST(Choose, NoneThatIsBarred) {
   FakeDevice device(Backend::cpu, kAvx2, kRows);
   device.set_state(kRows[0], KernelState::barred);
@@ -152,6 +169,29 @@ TEST(Choose, UnsupportedSaysWhy) {
   const FakeDevice without(Backend::cpu, 0, std::span(kRows).first(1));
   EXPECT_THAT(chosen(without, kQuantizeInt8), HasSubstr("fast (feature_missing: avx2)"));
   EXPECT_EQ(why_not(without, kRows[0]), "feature_missing: avx2");
+}
+
+// The guard cannot test in a capture, so what it has not passed may not run there.
+TEST(CheckReady, RefusesAnUntestedKernelInACapture) {
+  struct CapturingStream final : Stream {
+    using Stream::Stream;
+    Status copy_to_device(void*, uint64_t, const void*, size_t) override { return {}; }
+    Status copy_to_host(void*, const void*, uint64_t, size_t) override { return {}; }
+    Status flush() override { return {}; }
+    Status synchronize() override { return {}; }
+    bool is_capturing() const override { return captures; }
+    bool captures = true;
+  };
+  const auto device = std::make_shared<FakeDevice>(Backend::cpu, kAvx2, kRows);
+  CapturingStream stream(device);
+  const Status refused = check_ready(stream, kRows[0]);
+  EXPECT_EQ(refused.code(), LOWBIT_NOT_READY);
+  EXPECT_THAT(refused.sentence(), HasSubstr("the parity guard has not tested fast"));
+  stream.captures = false;
+  EXPECT_TRUE(check_ready(stream, kRows[0]).ok());
+  stream.captures = true;
+  device->set_state(kRows[0], KernelState::passed);
+  EXPECT_TRUE(check_ready(stream, kRows[0]).ok());
 }
 
 // The reference takes over where that was allowed and where it can reach the memory, and only then.

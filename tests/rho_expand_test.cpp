@@ -129,6 +129,20 @@ TEST_P(RhoExpandTest, WrongSizes) {
   }
 }
 
+// Bits behind the last value are nobody's: they may be anything.
+TEST_P(RhoExpandTest, BitsBehindTheEnd) {
+  for (lowbit_format encoding : {LOWBIT_TERNARY, LOWBIT_BINARY}) {
+    for (int64_t n : {1, 3, 29, 31, 33, 66, 1021}) {
+      const Case c{encoding, {n}};
+      oracle::Blocks blocks = c.blocks();
+      const int used =
+          static_cast<int>(n % (encoding == LOWBIT_TERNARY ? 4 : 8)) * (encoding == LOWBIT_TERNARY ? 2 : 1);
+      blocks.packed.back() |= static_cast<uint8_t>(0xff << used);
+      check(c, blocks);
+    }
+  }
+}
+
 // Codes in the middle of much that is well.
 TEST_P(RhoExpandTest, CodeThreeFarOn) {
   for (int64_t at : {1023, 1024, 8191, 8192, 20000}) {

@@ -78,5 +78,7 @@ inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t kLengths[] = {1,  2,  3,  4,  5,  7,  8,  9,  11,  13,  15,  16,  17, 23,
                                 31, 32, 33, 47, 63, 64, 65, 97, 127, 128, 129, 251, 257};
 constexpr int64_t kRows[] = {1, 2, 3, 4, 5, 8, 9, 17};
+// Both sides of where kernels for many rows begin, and of their tiles.
+constexpr int64_t kManyRows[] = {31, 32, 33, 34, 63, 64, 65, 127, 128, 129, 130};
 
 }  // namespace lowbit::test

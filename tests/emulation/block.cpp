@@ -64,10 +64,9 @@ void run(const Grid& grid) {
 // ---- A block's threads -----------------------------------------------------------------------------------------------
 
 void Block::run(const Grid& grid, uint3 index) {
-  const UnseenWrites unseen;
   grid_ = &grid;
   index_ = blockIdx = index;
-  shared_ = make_filled(128, grid.shared_bytes);
+  shared_ = allocate_filled(128, grid.shared_bytes);
   alive_ = size_ = size_t{grid.threads.x} * grid.threads.y * grid.threads.z;
   warps_.resize((size_ + kWarp - 1) / kWarp);
   for (Warp& warp : warps_) warp.alive = warp.waiting = 0;

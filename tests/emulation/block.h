@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "collectives.h"
+#include "exact_memory.h"
 #include "fiber.h"
-#include "filled_memory.h"
 #include "sanitizers.h"
 #include "vectors.h"
 
@@ -93,7 +93,7 @@ class Block {
 
   const Grid* grid_ = nullptr;
   uint3 index_{};
-  FilledMemory shared_;
+  Memory shared_;
   std::vector<std::unique_ptr<Thread>> threads_;  // as many as any block had
   size_t size_ = 0;                               // of this block
   size_t alive_ = 0;

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "emulation.h"
-#include "filled_memory.h"
+#include "exact_memory.h"
 
 namespace lowbit::emulation {
 

@@ -5,7 +5,7 @@
 
 #include "emulated_device.h"
 #include "emulated_stream.h"
-#include "filled_memory.h"
+#include "exact_memory.h"
 
 namespace lowbit::emulation {
 
@@ -47,12 +47,13 @@ bool is_on_device(const void* memory, size_t size) {
          size <= allocation->size - (address_of(memory) - address_of(allocation->memory.get()));
 }
 
-cudaError_t allocate(void** memory, size_t size, cudaMemoryType type) {
+cudaError_t make(void** memory, size_t size, cudaMemoryType type) {
   constexpr size_t kMost = size_t{4} << 30;
   *memory = nullptr;
   if (size > kMost) return cudaErrorMemoryAllocation;
   if (size == 0) return cudaSuccess;
-  FilledMemory made = make_filled(256, size);
+  constexpr size_t kAlignment = 256;
+  Memory made = type == cudaMemoryTypeDevice ? allocate_filled(kAlignment, size) : allocate(kAlignment, size);
   if (made == nullptr) return cudaErrorMemoryAllocation;
   ++device.allocations;
   *memory = made.get();
@@ -112,7 +113,7 @@ using namespace lowbit::emulation;
 cudaError_t cudaMalloc(void** memory, size_t size) {
   return call(__func__, [=] {
     const cudaError_t error = refuse_unsafe();
-    return error != cudaSuccess ? error : allocate(memory, size, cudaMemoryTypeDevice);
+    return error != cudaSuccess ? error : make(memory, size, cudaMemoryTypeDevice);
   });
 }
 
@@ -127,7 +128,7 @@ cudaError_t cudaFree(void* memory) {
 cudaError_t cudaMallocHost(void** memory, size_t size) {
   return call(__func__, [=] {
     const cudaError_t error = refuse_unsafe();
-    return error != cudaSuccess ? error : allocate(memory, size, cudaMemoryTypeHost);
+    return error != cudaSuccess ? error : make(memory, size, cudaMemoryTypeHost);
   });
 }
 
@@ -154,14 +155,14 @@ cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) {
 cudaError_t cudaMallocAsync(void** memory, size_t size, cudaStream_t handle) {
   return call_on(__func__, handle, [=](const Stream& stream) {
     const cudaError_t error = refuse_node(stream);
-    return error != cudaSuccess ? error : allocate(memory, size, cudaMemoryTypeDevice);
+    return error != cudaSuccess ? error : make(memory, size, cudaMemoryTypeDevice);
   });
 }
 
 cudaError_t cudaMallocFromPoolAsync(void** memory, size_t size, cudaMemPool_t, cudaStream_t handle) {
   return call_on(__func__, handle, [=](const Stream& stream) {
     const cudaError_t error = refuse_node(stream);
-    return error != cudaSuccess ? error : allocate(memory, size, cudaMemoryTypeDevice);
+    return error != cudaSuccess ? error : make(memory, size, cudaMemoryTypeDevice);
   });
 }
 
