@@ -67,7 +67,7 @@ Status find_device(const char* wanted, int count, int* ordinal, cudaDeviceProp* 
 uint64_t features_of(const cudaDeviceProp& properties) {
   uint64_t features = 0;
   if (properties.major >= 8) features |= LOWBIT_FEATURE_MMA_INT8;
-  if (properties.major == 9) features |= LOWBIT_FEATURE_WGMMA;
+  if (LOWBIT_HAVE_SM90A && properties.major == 9) features |= LOWBIT_FEATURE_WGMMA;
   return features;
 }
 

@@ -36,7 +36,7 @@ class CudaDevice final : public core::Device {
   Status initialize();
 
   int ordinal() const { return ordinal_; }
-  int multiprocessors() const { return multiprocessors_; }
+  int multiprocessors() const override { return multiprocessors_; }
 
   Status allocate(size_t size, void** memory) override;
   void release(void* memory) noexcept override;

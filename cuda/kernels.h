@@ -28,5 +28,7 @@ template <typename Operation>
 Status project_mma(Stream& stream, const Operation& op);
 template <typename Operation>
 Status project_mma_tiles(Stream& stream, const Operation& op);
+template <typename Operation>
+Status project_wgmma(Stream& stream, const Operation& op);
 
 }  // namespace lowbit::core::cuda

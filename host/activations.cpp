@@ -49,6 +49,14 @@ Status check_scale_count(const Validator& check, lowbit_activations* input, int6
   return {};
 }
 
+int64_t box_rows(const lowbit_activations& input) {
+  const Tensor& in = input.values;
+  const int64_t words = is_packed(input) ? in.row_stride : ceil_div(row_length(in), LOWBIT_CODES_PER_WORD);
+  const bool is_aligned = !is_packed(input) || (reinterpret_cast<uintptr_t>(in.data) + in.offset) % 16 == 0;
+  if (!is_aligned || words % 4 != 0) return 0;
+  return in.shape[1] == 1 ? in.shape[0] * in.shape[2] : in.shape[2];
+}
+
 Status quantized(Stream& stream, const lowbit_activations& input, lowbit_group per_token, ActivationOperand* operand) {
   *operand = {input.values, input.format, input.scales, input.scale};
   if (is_packed(input)) return {};

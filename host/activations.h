@@ -18,6 +18,9 @@ Status check_scale_count(const Validator& check, lowbit_activations* input, int6
 
 inline bool is_packed(const lowbit_activations& input) { return input.values.type == LOWBIT_TYPE_I32; }
 
+// ProjectionSize::box_rows of `input` [B, Hi, T, n], or of the codes that quantized() will make of it.
+int64_t box_rows(const lowbit_activations& input);
+
 // The operand that a kernel reads: packed codes as they came, floats of format f32 as they came, other floats quantised
 // into the stream's scratch. `per_token` is the grouping that per_token means for this operation.
 Status quantized(Stream& stream, const lowbit_activations& input, lowbit_group per_token, ActivationOperand* operand);

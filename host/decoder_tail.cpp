@@ -28,10 +28,9 @@ lowbit_status lowbit_decoder_tail(lowbit_stream* stream, const lowbit_decoder_ta
             {{"input.values", &in, false}, {"input.scales", &a.input.scales, false}, {"output", &a.output, true}}));
 
         const KernelRow* kernel = nullptr;
-        LOWBIT_TRY(choose(
-            on.device(),
-            {LOWBIT_DECODER_TAIL, a.input.format, weight.format(), weight.layout(), ProjectionSize{B * T, H * l}},
-            &kernel));
+        const ProjectionSize size{B * T, H * l, B * T * D, box_rows(a.input)};
+        LOWBIT_TRY(choose(on.device(), {LOWBIT_DECODER_TAIL, a.input.format, weight.format(), weight.layout(), size},
+                          &kernel));
         DecoderTail op{{}, &weight, a.output, B, H, T, l, D};
         LOWBIT_TRY(quantized(on, a.input, LOWBIT_PER_TOKEN_ALL_HEADS, &op.input));
         return launch(on, *kernel, op);

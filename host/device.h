@@ -34,6 +34,8 @@ class Device : public std::enable_shared_from_this<Device> {
   const lowbit_device_info& info() const { return info_; }
   bool allow_fallback() const { return allow_fallback_; }
   lowbit_guard guard() const { return guard_; }
+  // Of a GPU; 1 where work is not spread over any.
+  virtual int multiprocessors() const { return 1; }
 
   // The table, best first; every row of every backend.
   std::span<const KernelRow> kernels() const { return kernels_; }

@@ -10,8 +10,9 @@
 namespace lowbit::core {
 namespace {
 
-// 7 panels of 8 columns: tiles of 4, 2 and 1. B is 1, so that a projection's rows are its tokens.
-constexpr int64_t B = 1, H = 3, T = 5, K = 37, N = 51;
+// 7 panels of 8 columns: tiles of 4, 2 and 1. Rows of codes take 48 bytes, so that tensor copies reach them. B is 1: a
+// projection's rows are its tokens.
+constexpr int64_t B = 1, H = 3, T = 5, K = 45, N = 51;
 
 // Quarters between -8 and 8: exact in every sum, and rich in ties once scaled. Position-dependent, so that a swapped
 // index shows.

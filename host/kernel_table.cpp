@@ -28,20 +28,24 @@ constexpr uint64_t AVX2 = LOWBIT_FEATURE_AVX2;
 constexpr LayoutSet kPanel32 = {Layout::panel32};
 constexpr Backend gpu = Backend::cuda;
 constexpr uint64_t MMA = LOWBIT_FEATURE_MMA_INT8;
+constexpr uint64_t WGMMA = LOWBIT_FEATURE_WGMMA;
 constexpr int64_t kMany = INT64_MAX;  // rows
+constexpr int64_t kTile = 128 * 256;  // outputs
 #endif
 
 // clang-format off
 const KernelRow kTable[] = {
 #if LOWBIT_HAVE_CUDA
-  // name                                   backend             features  activations     weights     layouts       kernel                       rows, depth
+  // name                                   backend             features  activations     weights     layouts       kernel                       rows, depth, box rows, outputs
   {"quantize_pack_a8_cuda",                 gpu,                0,        kCodes,         kNone,      kNoLayout,    &cuda::quantize_pack},
   {"pack_weight_wx_cuda",                   gpu,                0,        kNone,          kAnyWeight, kNoLayout,    &cuda::pack_weight},
+  {"lowrank_projection_a8_w8_cuda_wgmma",   gpu,                WGMMA,    kCodes,         kInt8,      kPanel32,     &cuda::project_wgmma<LowrankProjection>,        65, kMany, kNarrowDepth, 65, kTile},
   {"lowrank_projection_a8_wx_cuda_mma_tiles",gpu,               MMA,      kCodes,         kAnyWeight, kPanel32,     &cuda::project_mma_tiles<LowrankProjection>,    33, kMany, kNarrowDepth},
   {"lowrank_projection_a8_wx_cuda_mma",     gpu,                MMA,      kCodes,         kAnyWeight, kPanel32,     &cuda::project_mma<LowrankProjection>,          2},
   {"lowrank_projection_a8_wx_cuda_dp4a_tiles",gpu,              0,        kCodes,         kAnyWeight, kPanel32,     &cuda::project_dp4a_tiles<LowrankProjection>,   17, kMany, kNarrowDepth},
   {"lowrank_projection_a8_wx_cuda_dp4a",    gpu,                0,        kCodes,         kAnyWeight, kPanel32,     &cuda::project_dp4a<LowrankProjection>},
   {"lowrank_projection_wx_cuda_scalar",     gpu,                0,        kAnyActivation, kAnyWeight, kPanel32,     &cuda::project_scalar<LowrankProjection>},
+  {"decoder_tail_a8_w8_cuda_wgmma",         gpu,                WGMMA,    kCodes,         kInt8,      kPanel32,     &cuda::project_wgmma<DecoderTail>,              65, kMany, kNarrowDepth, 65, kTile},
   {"decoder_tail_a8_wx_cuda_mma_tiles",     gpu,                MMA,      kCodes,         kAnyWeight, kPanel32,     &cuda::project_mma_tiles<DecoderTail>,    33, kMany, kNarrowDepth},
   {"decoder_tail_a8_wx_cuda_mma",           gpu,                MMA,      kCodes,         kAnyWeight, kPanel32,     &cuda::project_mma<DecoderTail>,          2},
   {"decoder_tail_a8_wx_cuda_dp4a_tiles",    gpu,                0,        kCodes,         kAnyWeight, kPanel32,     &cuda::project_dp4a_tiles<DecoderTail>,   17, kMany, kNarrowDepth},
@@ -86,8 +90,10 @@ bool matches(Set<Enum> row, std::optional<Enum> wanted) {
   return !wanted || row.contains(*wanted);
 }
 
-bool matches(const KernelRow& kernel, const std::optional<ProjectionSize>& size) {
-  return !size || (size->rows >= kernel.min_rows && size->rows <= kernel.max_rows && size->depth <= kernel.max_depth);
+bool matches(const Device& device, const KernelRow& kernel, const std::optional<ProjectionSize>& size) {
+  return !size ||
+         (size->rows >= kernel.min_rows && size->rows <= kernel.max_rows && size->depth <= kernel.max_depth &&
+          size->box_rows >= kernel.min_box_rows && size->outputs >= kernel.min_outputs * device.multiprocessors());
 }
 
 }  // namespace
@@ -99,7 +105,7 @@ bool is_candidate(const Device& device, const KernelRow& kernel, const Request& 
       device.allow_fallback() && device.info().host_memory != 0 && kernel.backend == Backend::reference;
   return kernel.operation() == request.operation && (kernel.backend == device.backend() || fallback) &&
          matches(kernel.activations, request.activations) && matches(kernel.weights, request.weights) &&
-         matches(kernel.layouts, request.layout) && matches(kernel, request.size);
+         matches(kernel.layouts, request.layout) && matches(device, kernel, request.size);
 }
 
 bool is_usable(const Device& device, const KernelRow& kernel) {

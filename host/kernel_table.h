@@ -37,9 +37,11 @@ struct KernelRow {
   FormatSet weights;      // weight formats or rho encodings; likewise
   LayoutSet layouts;      // weight layouts it reads; likewise
   Launch launch;
-  // Of a projection that it takes: rows of activations, and products that an output sums.
+  // Of a projection that it takes: see ProjectionSize.
   int64_t min_rows = 1, max_rows = INT64_MAX;
   int64_t max_depth = INT64_MAX;
+  int64_t min_box_rows = 0;
+  int64_t min_outputs = 0;  // for each multiprocessor: below, kernels with smaller tiles make use of more of them
 
   lowbit_operation operation() const { return static_cast<lowbit_operation>(launch.index()); }
   // What a weight is prepared for: the first layout it reads. Those that read `plain` were written for no other.
@@ -49,9 +51,12 @@ struct KernelRow {
 // Every kernel of this build, best first.
 std::span<const KernelRow> kernel_table();
 
-// How large a projection is: rows of activations (B * T), and products that an output sums (E, or H * l).
+// How large a projection is.
 struct ProjectionSize {
-  int64_t rows, depth;
+  int64_t rows;      // of activations: B * T
+  int64_t depth;     // products that an output sums: E, or H * l
+  int64_t outputs;   // in all
+  int64_t box_rows;  // of activations that a tensor copy reaches at once: they lie evenly, a multiple of 16 bytes apart
 };
 
 struct Request {

@@ -29,10 +29,9 @@ lowbit_status lowbit_lowrank_projection(lowbit_stream* stream, const lowbit_lowr
             {{"input.values", &in, false}, {"input.scales", &a.input.scales, false}, {"output", &a.output, true}}));
 
         const KernelRow* kernel = nullptr;
+        const ProjectionSize size{B * T, E, B * H * T * Lo, box_rows(a.input)};
         LOWBIT_TRY(choose(
-            on.device(),
-            {LOWBIT_LOWRANK_PROJECTION, a.input.format, weight.format(), weight.layout(), ProjectionSize{B * T, E}},
-            &kernel));
+            on.device(), {LOWBIT_LOWRANK_PROJECTION, a.input.format, weight.format(), weight.layout(), size}, &kernel));
         LowrankProjection op{{}, &weight, a.output, {}, B, Hi, H, T, E, Lo};
         if (a.use_threshold != 0) op.threshold = a.threshold;
         LOWBIT_TRY(quantized(on, a.input, LOWBIT_PER_TOKEN, &op.input));

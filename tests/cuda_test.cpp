@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <functional>
 #include <thread>
@@ -286,7 +287,7 @@ class CudaErrorsTest : public CudaTest {
     emulation::repair_context();
     emulation::set_driver(CUDART_VERSION);
     emulation::set_device_count(1);
-    emulation::set_compute_capability(8, 0);
+    emulation::set_compute_capability(9, 0);
     emulation::set_fill_pattern(0xcd);
   }
   static Error open_error() {
@@ -313,7 +314,13 @@ TEST_F(CudaErrorsTest, ADeviceWithoutTensorCoresTakesDp4a) {
   const Device turing = Device::open({.backend = "cuda"});
   EXPECT_STREQ(turing.info().isa, "sm_75");
   const auto candidates = turing.explain({.operation = LOWBIT_LOWRANK_PROJECTION});
-  EXPECT_THAT(candidates.at(0).reason, HasSubstr("feature_missing: mma_int8"));
+  const auto selected =
+      std::find_if(candidates.begin(), candidates.end(), [](const auto& candidate) { return candidate.selected != 0; });
+  ASSERT_NE(selected, candidates.end());
+  EXPECT_THAT(selected->kernel, HasSubstr("_dp4a"));
+  for (auto passed_over = candidates.begin(); passed_over != selected; ++passed_over) {
+    EXPECT_THAT(passed_over->reason, HasSubstr("feature_missing: "));
+  }
 }
 
 TEST_F(CudaErrorsTest, OutOfMemory) {

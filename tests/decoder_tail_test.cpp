@@ -44,6 +44,22 @@ TEST_P(DecoderTailTest, Tiles) {
   check_all_formats(tail(3, 2, 43, 131, 140, 130));
 }
 
+// As LowrankProjectionTest.WholeDevice.
+TEST_P(DecoderTailTest, WholeDevice) {
+  const auto check_codes = [&](Projection c) {
+    c.weights = LOWBIT_INT8;
+    for (lowbit_format activations : kCodeFormats) {
+      c.activations = activations;
+      check(c);
+    }
+  };
+  for (int64_t l : {1, 13, 45, 64, 128, 129, 253}) check_codes(tail(1, 3, 129, l, 256, 1020));
+  check_codes(tail(3, 2, 130, 45, 47, 400));
+  Projection c = tail(2, 2, 66, 77, 77, 1049);
+  c.input = {3, 5}, c.output = {2, 7}, c.sums = Sums::extreme;
+  check_codes(c);
+}
+
 TEST_P(DecoderTailTest, Heads) {
   for (int64_t H = 1; H <= 5; ++H) {
     for (int64_t B : {1, 3}) check_all_formats(tail(B, H, 3, 29, 31, 19));

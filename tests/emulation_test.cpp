@@ -2,6 +2,7 @@
 // ThreadSanitizer sees is in emulation/tests/race_test.cpp, the runtime API in emulation/tests/runtime_test.cpp.
 #include "emulation/emulation.h"
 #include "emulation/ptx.h"
+#include "emulation/ptx_sm90a.h"
 #include "emulation/tests/kernel_test.h"
 
 namespace lowbit::test {
@@ -245,13 +246,86 @@ TEST(EmulatedDotProducts, MultiplyTiles) {
   expect_tile_product<false>();
 }
 
+// One warpgroup: D = A B, with B by a tensor copy of rows 3.. of `b` [140 rows][K 40], of which K 8.. counts.
+template <bool kSigned>
+__global__ void multiply_by_warpgroup(const int8_t* a, core::cuda::TensorMap b, int* d, int bytes) {
+  struct Shared {
+    uint8_t rows[128][128];
+    uint64_t full;
+  };
+  auto& shared = *reinterpret_cast<Shared*>((reinterpret_cast<uintptr_t>(dynamic_shared<char>()) + 1023) / 1024 * 1024);
+  const int warp = static_cast<int>(threadIdx.x) / 32, g = static_cast<int>(threadIdx.x) % 32 / 4,
+            t = static_cast<int>(threadIdx.x) % 4;
+  if (threadIdx.x == 0) {
+    core::cuda::barrier_init(&shared.full, 1);
+    core::cuda::barrier_expect(&shared.full, bytes);
+    core::cuda::copy_box(shared.rows, &b, 8, 3, 0, 0, &shared.full);
+  }
+  __syncthreads();
+  core::cuda::barrier_wait(&shared.full, 0);
+  const int8_t* rows = a + 16 * warp * 32;
+  const auto word = [&](int row, int k) { return *reinterpret_cast<const uint32_t*>(rows + 32 * row + k); };
+  const uint32_t fragment[4] = {word(g, 4 * t), word(g + 8, 4 * t), word(g, 16 + 4 * t), word(g + 8, 16 + 4 * t)};
+  int sums[64] = {};
+  core::cuda::wgmma_fence();
+  core::cuda::wgmma_64x128x32<kSigned>(sums, fragment, core::cuda::wgmma_operand(shared.rows));
+  core::cuda::wgmma_commit();
+  core::cuda::wgmma_wait<0>();
+  for (int i = 0; i < 64; ++i) {
+    d[(16 * warp + g + i % 4 / 2 * 8) * 128 + i / 4 * 8 + 2 * t + i % 2] = sums[i];
+  }
+}
+
+template <bool kSigned>
+void expect_warpgroup_product() {
+  std::vector<int8_t> a(64 * 32), b(140 * 48);
+  for (size_t i = 0; i < a.size(); ++i) a[i] = static_cast<int8_t>(i * i * 7 + i * 31);
+  for (size_t i = 0; i < b.size(); ++i) b[i] = static_cast<int8_t>(i * i * 5 + i * 13);
+  const DeviceArray<int8_t> device_a(a), device_b(b);
+  const DeviceArray<int> device_d(64 * 128);
+  core::cuda::TensorMap map;
+  const uint64_t size = b.size();
+  ASSERT_TRUE(core::cuda::make_tensor_map({device_b.data(), {37, 130, 1, 1}, {48, size, size}, 128, 128}, &map).ok());
+  run(multiply_by_warpgroup<kSigned>, 1, 128, 128 * 128 + 1024 + 8, device_a.data(), map, device_d.data(), 128 * 128);
+  const std::vector<int> d = device_d.values();
+  for (int m = 0; m < 64; ++m) {
+    for (int n = 0; n < 128; ++n) {
+      int sum = 0;
+      for (int k = 0; k < 32 && k + 8 < 37 && n + 3 < 130; ++k)  // zeros outside
+        sum += a[32 * m + k] * activation<kSigned>(b[48 * (n + 3) + k + 8]);
+      EXPECT_EQ(d[128 * m + n], sum) << m << ", " << n;
+    }
+  }
+}
+
+TEST(EmulatedDotProducts, MultiplyByWarpgroup) {
+  expect_warpgroup_product<true>();
+  expect_warpgroup_product<false>();
+}
+
+TEST_F(EmulationDeathTest, ABarrierWaitsForBytesThatDoNotCome) {
+  const DeviceArray<int8_t> bytes(128 * 128);
+  const DeviceArray<int> d(64 * 128);
+  core::cuda::TensorMap map;
+  ASSERT_TRUE(core::cuda::make_tensor_map({bytes.data(), {128, 128, 1, 1}, {128, 128, 128}, 128, 128}, &map).ok());
+  EXPECT_DEATH(run(multiply_by_warpgroup<true>, 1, 128, 128 * 128 + 1024 + 8, bytes.data(), map, d.data(), 128),
+               "128 wait at barrier_wait");
+}
+
+TEST(EmulatedDriver, RefusesMisalignedTensors) {
+  const DeviceArray<int8_t> bytes(1024);
+  core::cuda::TensorMap map;
+  EXPECT_FALSE(core::cuda::make_tensor_map({bytes.data() + 4, {64, 8, 1, 1}, {64, 512, 512}, 128, 8}, &map).ok());
+  EXPECT_FALSE(core::cuda::make_tensor_map({bytes.data(), {60, 8, 1, 1}, {60, 480, 480}, 128, 8}, &map).ok());
+}
+
 TEST_F(EmulationDeathTest, ADeviceBeforeSm80MultipliesTiles) {
   const DeviceArray<int8_t> bytes(512);
   const DeviceArray<int> d(128);
   emulation::set_compute_capability(7, 5);
   EXPECT_DEATH(run(multiply_tile<true>, 1, 32, 0, bytes.data(), bytes.data(), d.data()),
                "needs compute capability 8.0");
-  emulation::set_compute_capability(8, 0);
+  emulation::set_compute_capability(9, 0);
 }
 
 TEST(EmulatedDotProducts, MultiplyFourBytes) {

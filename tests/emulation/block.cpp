@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 
+#include "emulated_device.h"
 #include "float_environment.h"
 
 uint3 threadIdx, blockIdx;
@@ -21,7 +22,7 @@ const char* name(Meeting meeting) {
   constexpr const char* kNames[] = {"__syncthreads",   "__syncthreads_count", "__syncthreads_and", "__syncthreads_or",
                                     "__syncwarp",      "__shfl_sync",         "__shfl_up_sync",    "__shfl_down_sync",
                                     "__shfl_xor_sync", "__ballot_sync",       "__any_sync",        "__all_sync",
-                                    "mma_16x8x32"};
+                                    "mma_16x8x32",     "wgmma_wait",          "barrier_wait"};
   return kNames[static_cast<int>(meeting)];
 }
 
@@ -40,6 +41,11 @@ void fail(const char* format, ...) {
   va_end(arguments);
   std::fputc('\n', stderr);
   std::abort();
+}
+
+void require_capability(int major, const char* what) {
+  if (device.major >= major) return;
+  fail("%s needs compute capability %d.0, the device has %d.%d", what, major, device.major.load(), device.minor.load());
 }
 
 void run(const Grid& grid) {
@@ -70,6 +76,7 @@ void Block::run(const Grid& grid, uint3 index) {
   alive_ = size_ = size_t{grid.threads.x} * grid.threads.y * grid.threads.z;
   warps_.resize((size_ + kWarp - 1) / kWarp);
   for (Warp& warp : warps_) warp.alive = warp.waiting = 0;
+  barriers.clear();
   for (size_t i = 0; i < size_; ++i) prepare_thread(i);
   started_.release();
   Fiber host;
@@ -88,7 +95,8 @@ void Block::prepare_thread(size_t i) {
   thread.warp->lanes[thread.lane] = &thread;
   thread.warp->alive |= 1u << thread.lane;
   thread.copies.clear();
-  thread.groups = 0;
+  thread.products.clear();
+  thread.groups = thread.product_groups = 0;
   make_ready(thread);
 }
 
@@ -136,7 +144,7 @@ void Block::report_stuck() const {
     const Thread& thread = *threads_[i];
     if (!thread.waits_at) continue;
     char where[64];
-    const bool is_warps = *thread.waits_at >= Meeting::syncwarp;
+    const bool is_warps = *thread.waits_at >= Meeting::syncwarp && *thread.waits_at != Meeting::barrier;
     std::snprintf(where, sizeof(where), is_warps ? "%s of lanes 0x%08x" : "%s", name(*thread.waits_at), thread.mask);
     ++waiting[where];
   }

@@ -2,12 +2,15 @@
 // because some thread waits elsewhere or has returned, ends the program with a report of who waits where.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "bulk_copies.h"
 #include "collectives.h"
 #include "exact_memory.h"
 #include "fiber.h"
@@ -30,6 +33,8 @@ void run(const Grid& grid);
 
 // Says which kernel and which block it was, and aborts.
 [[noreturn, gnu::format(printf, 1, 2)]] void fail(const char* format, ...);
+// Fails on a device before compute capability `major`.0.
+void require_capability(int major, const char* what);
 // As CUDA writes it: "__shfl_xor_sync".
 const char* name(Meeting meeting);
 
@@ -37,6 +42,32 @@ struct AsyncCopy {
   void* to;
   const void* from;
   int bytes, valid;
+  unsigned group;
+};
+
+struct BulkCopy {
+  void* to;
+  const void* from;
+  int bytes;
+  std::optional<core::cuda::BoxedBytes> box;  // then `from` is the box that starts at `first`
+  std::array<int64_t, 4> first;
+};
+struct Thread;
+struct Barrier {
+  int arrivals, pending;
+  int64_t bytes;  // announced, and not there yet
+  unsigned phase;
+  std::vector<BulkCopy> copies;
+  std::vector<Thread*> waiting;
+  SyncObject order;
+};
+
+// A lane's share of a wgmma.
+struct Product {
+  int* d;
+  uint32_t a[4];
+  const uint8_t* b;
+  bool is_signed;
   unsigned group;
 };
 
@@ -58,6 +89,8 @@ struct Thread {
 
   std::vector<AsyncCopy> copies;
   unsigned groups;  // of copies that were committed
+  std::vector<Product> products;
+  unsigned product_groups;
 };
 
 struct Warp {
@@ -83,6 +116,8 @@ class Block {
   const Grid& grid() const { return *grid_; }
   uint3 index() const { return index_; }
   void* shared() const { return shared_.get(); }
+
+  std::map<const uint64_t*, Barrier> barriers;  // by their place in shared memory
 
  private:
   static void run_threads();  // what a fibre does, block after block

@@ -19,6 +19,8 @@ enum class Meeting {
   any,
   all,
   mma,
+  wgmma,
+  barrier,  // in shared memory: whoever waits there
 };
 
 // All threads of the block; returns how many came with `vote`.
@@ -29,6 +31,11 @@ void meet_warp(unsigned mask);                                                  
 unsigned vote_warp(Meeting kind, unsigned mask, bool vote);                      // the lanes that came with `vote`
 uint64_t shuffle_warp(Meeting kind, unsigned mask, uint64_t value, int source);  // the value that lane `source` brought
 void mma_warp(int (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, bool is_signed);
+
+// Products happen when their group is waited for: an operand that is overwritten before shows as a wrong product.
+void wgmma(int (&d)[64], const uint32_t (&a)[4], const uint8_t* b, bool is_signed);
+void wgmma_commit();
+void wgmma_wait(unsigned groups_left);
 
 int lane();
 void* shared_memory();

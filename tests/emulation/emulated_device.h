@@ -10,13 +10,15 @@ namespace lowbit::emulation {
 
 // Hooks set what they set at once, from any thread.
 struct Device {
-  std::atomic<int> major = 8, minor = 0;
+  std::atomic<int> major = 9, minor = 0;
   std::atomic<int> driver = CUDART_VERSION;
   std::atomic<int> count = 1;
   std::atomic<cudaError_t> fault = cudaSuccess;  // of its context
   std::atomic<size_t> allocations = 0, synchronizations = 0, launches = 0;
 
-  size_t most_shared() const { return major >= 8 ? 163 << 10 : 64 << 10; }  // of a kernel that asks for it
+  size_t most_shared() const {
+    return (major >= 9 ? 227 : major == 8 ? 163 : 64) << 10;
+  }  // of a kernel that asks for it
 };
 extern Device device;
 

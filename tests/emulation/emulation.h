@@ -12,7 +12,7 @@ namespace lowbit::emulation {
 // differs under two patterns was made of unwritten memory.
 void set_fill_pattern(uint8_t pattern);
 
-void set_compute_capability(int major, int minor);  // 8.0 at first
+void set_compute_capability(int major, int minor);  // 9.0 at first
 void set_driver(int version);                       // 13000 at first; 0: there is none
 void set_device_count(int count);                   // 1 at first
 

@@ -51,9 +51,27 @@ void meet(Meeting meeting, unsigned mask, void* operand, Complete complete) {
   if (meeting == Meeting::syncwarp) self.order->acquire();
 }
 
-void require_sm80(const char* what) {
-  if (device.major < 8)
-    fail("%s needs compute capability 8.0, the device has %d.%d", what, device.major.load(), device.minor.load());
+// Product `index` of every lane's queue: the warp's 16 rows of A by B's 128 columns.
+void multiply(const Warp& warp, size_t index) {
+  int8_t rows[16][32];  // of A
+  for (int lane = 0; lane < kWarp; ++lane) {
+    const Product& from = warp.lanes[lane]->products.at(index);
+    for (int part = 0; part < 4; ++part)
+      std::memcpy(&rows[lane / 4 + part % 2 * 8][part / 2 * 16 + lane % 4 * 4], &from.a[part], 4);
+  }
+  const Product& first = warp.lanes[0]->products[index];
+  for (int n = 0; n < 128; ++n) {
+    uint8_t bytes[32];
+    int column[32];  // of B
+    for (int k = 0; k < 32; k += 16) std::memcpy(bytes + k, swizzled(first.b + n * kSwizzleBytes + k), 16);
+    for (int k = 0; k < 32; ++k) column[k] = first.is_signed ? static_cast<int8_t>(bytes[k]) : bytes[k];
+    for (int m = 0; m < 16; ++m) {
+      unsigned sum = 0;  // wraps
+      for (int k = 0; k < 32; ++k) sum += static_cast<unsigned>(rows[m][k] * column[k]);
+      int& element = warp.lanes[m % 8 * 4 + n % 8 / 2]->products[index].d[n / 8 * 4 + m / 8 * 2 + n % 2];
+      element = static_cast<int>(static_cast<unsigned>(element) + sum);
+    }
+  }
 }
 
 }  // namespace
@@ -90,7 +108,7 @@ uint64_t shuffle_warp(Meeting kind, unsigned mask, uint64_t value, int source) {
 
 // Fragments lie in the lanes as the PTX manual shows them for m16n8k32 and 8-bit integers; see cuda/ptx.h.
 void mma_warp(int (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, bool is_signed) {
-  require_sm80("mma_16x8x32");
+  require_capability(8, "mma_16x8x32");
   struct Operand {
     int* d;
     const uint32_t* a;
@@ -124,6 +142,26 @@ void mma_warp(int (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, boo
   });
 }
 
+void wgmma(int (&d)[64], const uint32_t (&a)[4], const uint8_t* b, bool is_signed) {
+  require_capability(9, "wgmma");
+  Thread& self = block->running();
+  self.products.push_back({d, {a[0], a[1], a[2], a[3]}, b, is_signed, self.product_groups});
+}
+
+void wgmma_commit() { ++block->running().product_groups; }
+
+void wgmma_wait(unsigned groups_left) {
+  meet(Meeting::wgmma, ~0u, nullptr, [=](const Warp& warp) {
+    const std::vector<Product>& queue = warp.lanes[0]->products;
+    size_t count = 0;
+    while (count < queue.size() && queue[count].group + groups_left < warp.lanes[0]->product_groups) ++count;
+    for (size_t i = 0; i < count; ++i) multiply(warp, i);
+    for (Thread* lane : warp.lanes) {
+      lane->products.erase(lane->products.begin(), lane->products.begin() + static_cast<std::ptrdiff_t>(count));
+    }
+  });
+}
+
 // ---- A lane alone ----------------------------------------------------------------------------------------------------
 
 int lane() { return block->running().lane; }
@@ -138,7 +176,7 @@ void fence() {
 }
 
 void copy_async(void* to, const void* from, int bytes, int valid) {
-  require_sm80("copy_async");
+  require_capability(8, "copy_async");
   if (reinterpret_cast<uintptr_t>(to) % bytes != 0 || reinterpret_cast<uintptr_t>(from) % bytes != 0) {
     fail("misaligned copy_async of %d bytes from %p to %p", bytes, from, to);
   }

@@ -173,7 +173,7 @@ TEST_F(EmulatedStream, ChecksLaunches) {
   EXPECT_EQ(launch(1, 1, 49 << 10), cudaErrorInvalidValue);
   EXPECT_EQ(cudaFuncSetAttribute(add, cudaFuncAttributeMaxDynamicSharedMemorySize, 64 << 10), cudaSuccess);
   EXPECT_EQ(launch(1, 1, 49 << 10), cudaSuccess);
-  EXPECT_EQ(cudaFuncSetAttribute(add, cudaFuncAttributeMaxDynamicSharedMemorySize, 164 << 10), cudaErrorInvalidValue);
+  EXPECT_EQ(cudaFuncSetAttribute(add, cudaFuncAttributeMaxDynamicSharedMemorySize, 228 << 10), cudaErrorInvalidValue);
 }
 
 TEST_F(EmulatedStream, KnowsItsMemory) {
@@ -240,7 +240,7 @@ TEST(EmulatedDevice, IsWhatTestsSay) {
   emulation::set_compute_capability(7, 5);
   EXPECT_EQ(cudaDeviceGetAttribute(&value, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0), cudaSuccess);
   EXPECT_EQ(value, 64 << 10);
-  emulation::set_compute_capability(8, 0);
+  emulation::set_compute_capability(9, 0);
   cudaSetDevice(0);
   emulation::set_device_count(1);
 }
