@@ -51,13 +51,12 @@ struct PanelSums {
     }
   }
 
-  // Scales and stores the octet's outputs: rows m .. m + 7, the columns of `panel`.
-  __device__ __forceinline__ void store(const Problem& p, int octet, int64_t m, int z, int panel, int g, int t) {
+  // Scales and stores the octet's outputs: rows m .. m + 7, the lane's columns of the panel.
+  __device__ __forceinline__ void store(const Problem& p, const FourColumns& columns, int octet, int m, int z, int t) {
     int outputs[2][4];
     finish(octet, t, [&](int r, int c, int sum) { outputs[r][c] = sum; });
-    const int n = panel * static_cast<int>(kPanel32Columns) + 4 * g;
 #pragma unroll
-    for (int r = 0; r < 2; ++r) store_four(p, m + 2 * t + r, z, n, outputs[r]);
+    for (int r = 0; r < 2; ++r) columns.store(p, m + 2 * t + r, z, outputs[r]);
   }
 };
 

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "divisor.h"
 #include "layout.h"
 #include "operations.h"
 #include "status.h"
@@ -20,25 +21,26 @@ struct Problem {
   const uint8_t* weights;  // panel32 [H][N/32]...
   const float* input_scales;
   const float* weight_scales;
-  float* out;            // [B, Z, T] rows
-  int64_t value_stride;  // words
-  int64_t out_stride;    // floats
-  int64_t M;             // rows: B * T
-  int64_t T;
-  int64_t input_batch;  // rows of a batch of the input: Hi * T
-  int64_t input_head;   // rows from a head of the input to the next: T, or 0 where one serves all
+  float* out;              // [B, Z, T] rows
+  int64_t value_stride;    // words
+  int64_t segment_values;  // words from a row's segment to its next
+  int64_t out_stride;      // floats
+  int M;                   // rows: B * T
+  Divisor T;
+  int input_batch;  // rows of a batch of the input: Hi * T
+  int input_head;   // rows from a head of the input to the next: T, or 0 where one serves all
   int K, N;
   int Z, S;
-  int segment_steps;      // a warp's steps through a panel of one segment
-  int64_t segment_bytes;  // from a panel to the same one of the next matrix
-  int64_t panel_bytes;
-  int weight_columns;   // per channel: scales of a matrix; 0 where one serves all
-  bool scale_a_row;     // input_scales has one for each group of activations; else it has one
-  int64_t scale_batch;  // groups of a batch: as input_batch, or T
-  float input_scale;    // where input_scales is NULL
+  Divisor segment_steps;   // a warp's steps through a panel of one segment
+  int64_t segment_chunks;  // of 16 bytes, from a panel to the same one of the next matrix
+  int64_t panel_chunks;
+  int weight_columns;  // per channel: scales of a matrix; 0 where one serves all
+  bool scale_a_row;    // input_scales has one for each group of activations; else it has one
+  int scale_batch;     // groups of a batch: as input_batch, or T
+  float input_scale;   // where input_scales is NULL
   float threshold;
   bool use_threshold;
-  bool wide_loads;   // rows of activations start at multiples of 16 bytes
+  int wide_K;        // K where rows of activations start at multiples of 16 bytes, else 0
   bool wide_stores;  // rows of the output do
 };
 

@@ -15,33 +15,40 @@ namespace {
 template <lowbit_format kFormat, bool kSigned, int kRows>
 __global__ void __launch_bounds__(kDecodeThreads, kRows == 1 ? tuning::decode_blocks(1) : 1)
     decode_dp4a(const Problem p, const Split split) {
-  using Batch = WeightBatch<kFormat>;
+  constexpr int kSteps = kBatchSteps<kFormat>;
   constexpr int kRangeSteps = static_cast<int>(kNarrowDepth) / Weights<kFormat>::kStep;
   const DecodeTile<kRows> tile(p, split);
   const int warp = static_cast<int>(threadIdx.x) / kWarp, g = static_cast<int>(threadIdx.x) % kWarp / 4,
             t = static_cast<int>(threadIdx.x) % 4;
   TileSums<kRows> sums(dynamic_shared<int>());
+  const uint4* panel = panel_of(p, tile.z, tile.panel);
+  const uint32_t* rows[kRows];
+#pragma unroll
+  for (int row = 0; row < kRows; ++row) rows[row] = input_row(p, min(tile.m0 + row, p.M - 1), tile.z);
 
   for (int range = tile.first; range < tile.end; range += kRangeSteps) {
     const int end = min(range + kRangeSteps, tile.end);
     LaneSums<kFormat, kSigned, kRows> lane;
-    for (int step = range + warp * Batch::kSteps; step < end; step += tuning::kDecodeWarps * Batch::kSteps) {
-      const Batch batch(p, tile.z, tile.panel, step, end, g, t);
+    for (int step = range + warp * kSteps; step < end; step += tuning::kDecodeWarps * kSteps) {
+      const auto multiply = [&]<bool kWhole>() {
+        const WeightBatch<kFormat, kSteps, kWhole> batch(p, panel, step, end, g, t);
 #pragma unroll
-      for (int u = 0; u < Batch::kSteps; ++u) {
-        if (!batch.has(u)) break;
+        for (int u = 0; u < kSteps; ++u) {
+          if (!batch.has(u)) break;
 #pragma unroll
-        for (int row = 0; row < kRows; ++row) {
-          if (tile.m0 + row >= p.M) break;
-          const uint32_t* a = input_row(p, tile.m0 + row, tile.z, batch.segment[u]);
+          for (int row = 0; row < kRows; ++row) {
+            if (tile.m0 + row >= p.M) break;
 #pragma unroll
-          for (int q = 0; q < Weights<kFormat>::kQuads; q += 4) {
-            const uint4 run = load_run(p, a, batch.run(u, t) + 4 * q);
+            for (int q = 0; q < Weights<kFormat>::kQuads / 4; ++q) {
+              const uint4 run = batch.load_run(p, rows[row], u, t, q);
 #pragma unroll
-            for (int j = 0; j < 4; ++j) lane.add(row, batch.weights[u].quad(q + j), component(run, j));
+              for (int j = 0; j < 4; ++j) lane.add(row, batch.weights[u].quad(4 * q + j), component(run, j));
+            }
           }
         }
-      }
+      };
+      is_whole<kFormat, kSteps>(p, step, end) ? multiply.template operator()<true>()
+                                              : multiply.template operator()<false>();
     }
     lane.hand_over(sums, g, t);
     sums.add_range();

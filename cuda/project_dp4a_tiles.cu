@@ -29,19 +29,20 @@ struct Tile {
   uint4 weights[kWeightLoads], inputs[kInputLoads];
 
   // A step from global memory into registers, zeros outside.
-  __device__ __forceinline__ void load(const Problem& p, int64_t m0, int z, int panel0, int step) {
-    const int s = step / p.segment_steps, at = step % p.segment_steps, panels = (p.N + 31) / 32;
+  __device__ __forceinline__ void load(const Problem& p, int m0, int z, int panel0, int step) {
+    const int s = p.segment_steps.divide(step), at = step - s * p.segment_steps.value, panels = (p.N + 31) / 32;
 #pragma unroll
     for (int i = 0; i < kWeightLoads; ++i) {
       const int chunk = i * kThreads + static_cast<int>(threadIdx.x), panel = panel0 + chunk / kPanelChunks;
       const bool is_there = chunk < kWeightChunks && panel < panels;
-      weights[i] = is_there ? panel_of(p, z, s, panel)[at * kPanelChunks + chunk % kPanelChunks] : uint4{};
+      const uint4* from = panel_of(p, z, panel) + s * p.segment_chunks + at * kPanelChunks + chunk % kPanelChunks;
+      weights[i] = is_there ? *from : uint4{};
     }
 #pragma unroll
     for (int i = 0; i < kInputLoads; ++i) {
       const int chunk = i * kThreads + static_cast<int>(threadIdx.x);
-      const int64_t m = m0 + chunk / kRowChunks;
-      inputs[i] = m < p.M ? load_run(p, input_row(p, m, z, s), at * W::kStep + chunk % kRowChunks * 16) : uint4{};
+      const int m = m0 + chunk / kRowChunks, k = at * W::kStep + chunk % kRowChunks * 16;
+      inputs[i] = m < p.M ? load_run(p, input_row(p, m, z) + s * p.segment_values, k) : uint4{};
     }
   }
   // Into shared memory: weights as they lie in a panel, then the rows' chunks [chunk][row].
@@ -65,8 +66,8 @@ __global__ void __launch_bounds__(kThreads) tiles_dp4a(const Problem p) {
   using W = typename T::W;
   uint4* shared = dynamic_shared<uint4>();
   const int z = static_cast<int>(blockIdx.z), panel0 = static_cast<int>(blockIdx.y) * kPanels;
-  const int64_t m0 = static_cast<int64_t>(blockIdx.x) * kRows;
-  const int steps = p.S * p.segment_steps;
+  const int m0 = static_cast<int>(blockIdx.x) * kRows;
+  const int steps = p.S * p.segment_steps.value;
   // This thread's columns are chunk g of a panel; its rows are four, 16 apart.
   const int g = static_cast<int>(threadIdx.x) % 8, panel = static_cast<int>(threadIdx.x) / 8 % kPanels,
             row = static_cast<int>(threadIdx.x) / 16;
@@ -79,7 +80,7 @@ __global__ void __launch_bounds__(kThreads) tiles_dp4a(const Problem p) {
     tile.store(shared);
     __syncthreads();
     if (step + 1 < steps) tile.load(p, m0, z, panel0, step + 1);
-    const int at = step % p.segment_steps;
+    const int at = step - p.segment_steps.divide(step) * p.segment_steps.value;
     for (int run = 0; run < 4; ++run) {
       W weights;
 #pragma unroll
@@ -101,11 +102,12 @@ __global__ void __launch_bounds__(kThreads) tiles_dp4a(const Problem p) {
       }
     }
   }
+  const FourColumns columns(p, z, (panel0 + panel) * static_cast<int>(kPanel32Columns) + 4 * g);
 #pragma unroll
   for (int r = 0; r < 4; ++r) {
 #pragma unroll
     for (int c = 0; c < 4; ++c) sums[r][c] = W::signed_sum(sums[r][c], activations[r]);
-    store_four(p, m0 + row + 16 * r, z, (panel0 + panel) * static_cast<int>(kPanel32Columns) + 4 * g, sums[r]);
+    columns.store(p, m0 + row + 16 * r, z, sums[r]);
   }
 }
 

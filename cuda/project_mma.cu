@@ -15,31 +15,44 @@ namespace {
 template <lowbit_format kFormat, bool kSigned, int kOctets>
 __global__ void __launch_bounds__(kDecodeThreads, tuning::decode_blocks(8 * kOctets))
     decode_mma(const Problem p, const Split split) {
-  using Batch = WeightBatch<kFormat>;
+  constexpr int kSteps = kOctets == 4 ? (kBatchSteps<kFormat> + 1) / 2 : kBatchSteps<kFormat>;  // as registers allow
   constexpr int kRangeSteps = static_cast<int>(kNarrowDepth) / Weights<kFormat>::kStep;
+  constexpr int kAtOnce = kOctets == 2 ? 2 : 1;  // octets whose activations are under way together
   const DecodeTile<8 * kOctets> tile(p, split);
   const int warp = static_cast<int>(threadIdx.x) / kWarp, g = static_cast<int>(threadIdx.x) % kWarp / 4,
             t = static_cast<int>(threadIdx.x) % 4;
   TileSums<8 * kOctets> sums(dynamic_shared<int>());
+  const uint4* panel = panel_of(p, tile.z, tile.panel);
+  const uint32_t* rows[kOctets];  // past the last: the last again, whose outputs nobody stores
+#pragma unroll
+  for (int octet = 0; octet < kOctets; ++octet) {
+    rows[octet] = input_row(p, min(tile.m0 + 8 * octet + g, p.M - 1), tile.z);
+  }
 
   for (int range = tile.first; range < tile.end; range += kRangeSteps) {
     const int end = min(range + kRangeSteps, tile.end);
     PanelSums<kFormat, kSigned, kOctets> lane;
-    for (int step = range + warp * Batch::kSteps; step < end; step += tuning::kDecodeWarps * Batch::kSteps) {
-      const Batch batch(p, tile.z, tile.panel, step, end, g, t);
+    for (int step = range + warp * kSteps; step < end; step += tuning::kDecodeWarps * kSteps) {
+      const auto multiply = [&]<bool kWhole>() {
+        const WeightBatch<kFormat, kSteps, kWhole> batch(p, panel, step, end, g, t);
 #pragma unroll
-      for (int u = 0; u < Batch::kSteps; ++u) {
-        if (!batch.has(u)) break;
+        for (int u = 0; u < kSteps; ++u) {
+          if (!batch.has(u)) break;
 #pragma unroll
-        for (int octet = 0; octet < kOctets; ++octet) {
-          const int64_t m = tile.m0 + 8 * octet + g;
-          const uint32_t* a = m < p.M ? input_row(p, m, tile.z, batch.segment[u]) : nullptr;
+          for (int q = 0; q < Weights<kFormat>::kQuads / 4; ++q) {
 #pragma unroll
-          for (int q = 0; q < Weights<kFormat>::kQuads; q += 4) {
-            lane.add(batch.weights[u], octet, q, a == nullptr ? uint4{} : load_run(p, a, batch.run(u, t) + 4 * q));
+            for (int first = 0; first < kOctets; first += kAtOnce) {
+              uint4 runs[kAtOnce];
+#pragma unroll
+              for (int i = 0; i < kAtOnce; ++i) runs[i] = batch.load_run(p, rows[first + i], u, t, q);
+#pragma unroll
+              for (int i = 0; i < kAtOnce; ++i) lane.add(batch.weights[u], first + i, 4 * q, runs[i]);
+            }
           }
         }
-      }
+      };
+      is_whole<kFormat, kSteps>(p, step, end) ? multiply.template operator()<true>()
+                                              : multiply.template operator()<false>();
     }
 #pragma unroll
     for (int octet = 0; octet < kOctets; ++octet) {

@@ -37,40 +37,64 @@ struct Tile {
   }
 };
 
-// Brings a step of K into a stage.
+// What a thread brings to every stage: one 16-byte chunk of weights or activations a load.
 template <typename Tile>
-__device__ __forceinline__ void fetch(const Problem& p, uint4* stage, int64_t m0, int z, int panel0, int panels,
-                                      int step) {
-  const int s = p.S == 1 ? 0 : step / p.segment_steps, at = step - s * p.segment_steps;
+struct Fetch {
+  using W = typename Tile::W;
+  static constexpr int kWeightLoads = (Tile::kWeightChunks + kThreads - 1) / kThreads;
+  static constexpr int kInputLoads = Tile::kInputChunks / kThreads;
+  static_assert(Tile::kInputChunks % kThreads == 0 && kThreads % Tile::kRowChunks == 0);
+
+  // Past the last panel or row it is the last again, whose outputs nobody stores.
+  const uint4* weights[kWeightLoads];
+  const uint32_t* rows[kInputLoads];
+
+  __device__ __forceinline__ Fetch(const Problem& p, int m0, int z, int panel0) {
+    const int last_panel = (p.N + 31) / 32 - 1;
 #pragma unroll
-  for (int i = static_cast<int>(threadIdx.x); i < Tile::kWeightChunks; i += kThreads) {
-    const int panel = panel0 + i / Tile::kPanelChunks;
-    const bool is_there = panel < panels;
-    const uint4* from = panel_of(p, z, s, is_there ? panel : 0) + at * Tile::kPanelChunks + i % Tile::kPanelChunks;
-    copy_async<16>(stage + i, from, is_there ? 16 : 0);
+    for (int i = 0; i < kWeightLoads; ++i) {
+      const int chunk = i * kThreads + static_cast<int>(threadIdx.x);
+      weights[i] = panel_of(p, z, min(panel0 + chunk / Tile::kPanelChunks, last_panel)) + chunk % Tile::kPanelChunks;
+    }
+#pragma unroll
+    for (int i = 0; i < kInputLoads; ++i) rows[i] = input_row(p, min(m0 + row(i), p.M - 1), z);
   }
-  const int row_bytes = (p.K + 3) / 4 * 4;
+
+  // Brings a step of K into a stage.
+  __device__ __forceinline__ void bring(const Problem& p, uint4* stage, int step) const {
+    const int s = p.segment_steps.divide(step), at = step - s * p.segment_steps.value;
+    const int64_t weight_chunk = s * p.segment_chunks + at * Tile::kPanelChunks;
 #pragma unroll
-  for (int i = static_cast<int>(threadIdx.x); i < Tile::kInputChunks; i += kThreads) {
-    const int row = i / Tile::kRowChunks, c = i % Tile::kRowChunks;
-    const int64_t m = m0 + row;
-    const int byte = at * Tile::W::kStep + c * 16;
-    const int valid = m < p.M ? max(0, min(16, row_bytes - byte)) : 0;
+    for (int i = 0; i < kWeightLoads; ++i) {
+      const int chunk = i * kThreads + static_cast<int>(threadIdx.x);
+      if (chunk < Tile::kWeightChunks) copy_async<16>(stage + chunk, weights[i] + weight_chunk, 16);
+    }
+    const int k = at * W::kStep + 16 * column(), valid = max(0, min(16, (p.K + 3) / 4 * 4 - k));
     // Where nothing is valid nothing is read, but the address stays inside the tensor.
-    const uint32_t* from = input_row(p, m < p.M ? m : 0, z, s) + (valid > 0 ? byte / 4 : 0);
-    uint4* to = stage + Tile::input_chunk(row, c);
-    if (p.wide_loads) {
-      copy_async<16>(to, from, valid);
-    } else {
+    const int64_t word = s * p.segment_values + (valid > 0 ? k / 4 : 0);
 #pragma unroll
-      for (int word = 0; word < 4; ++word) {
-        const int bytes = max(0, min(4, valid - 4 * word));
-        copy_async<4>(reinterpret_cast<uint32_t*>(to) + word, from + (bytes > 0 ? word : 0), bytes);
+    for (int i = 0; i < kInputLoads; ++i) {
+      const uint32_t* from = rows[i] + word;
+      uint4* to = stage + Tile::input_chunk(row(i), column());
+      if (p.wide_K != 0) {
+        copy_async<16>(to, from, valid);
+      } else {
+#pragma unroll
+        for (int part = 0; part < 4; ++part) {
+          const int bytes = max(0, min(4, valid - 4 * part));
+          copy_async<4>(reinterpret_cast<uint32_t*>(to) + part, from + (bytes > 0 ? part : 0), bytes);
+        }
       }
     }
+    copy_async_commit();
   }
-  copy_async_commit();
-}
+
+ private:
+  static __device__ __forceinline__ int row(int i) {
+    return (i * kThreads + static_cast<int>(threadIdx.x)) / Tile::kRowChunks;
+  }
+  static __device__ __forceinline__ int column() { return static_cast<int>(threadIdx.x) % Tile::kRowChunks; }
+};
 
 // The first `left` codes of a run; the lanes of a row's last word past K may hold anything.
 __device__ __forceinline__ uint4 before_end(const uint4& run, int left) {
@@ -86,16 +110,16 @@ __global__ void __launch_bounds__(kThreads) tiles_mma(const Problem p) {
   uint4* shared = dynamic_shared<uint4>();
   const int warp = static_cast<int>(threadIdx.x) / kWarp, g = static_cast<int>(threadIdx.x) % kWarp / 4,
             t = static_cast<int>(threadIdx.x) % 4;
-  const int panels = (p.N + 31) / 32, panel0 = static_cast<int>(blockIdx.y) * T::kBlockPanels;
-  const int z = static_cast<int>(blockIdx.z);
-  const int64_t m0 = static_cast<int64_t>(blockIdx.x) * T::kBlockRows;
+  const int panel0 = static_cast<int>(blockIdx.y) * T::kBlockPanels, z = static_cast<int>(blockIdx.z);
+  const int m0 = static_cast<int>(blockIdx.x) * T::kBlockRows;
   const int warp_panel = warp % 2 * kPanels, warp_row = warp / 2 * 8 * kOctets;
-  const int steps = p.S * p.segment_steps;
+  const int steps = p.S * p.segment_steps.value;
+  const Fetch<T> fetch(p, m0, z, panel0);
 
   PanelSums<kFormat, kSigned, kOctets> sums[kPanels];
   for (int step = 0; step < kStages - 1; ++step) {
     if (step < steps)
-      fetch<T>(p, shared + step * T::kStageChunks, m0, z, panel0, panels, step);
+      fetch.bring(p, shared + step * T::kStageChunks, step);
     else
       copy_async_commit();
   }
@@ -104,12 +128,12 @@ __global__ void __launch_bounds__(kThreads) tiles_mma(const Problem p) {
     __syncthreads();                 // everybody's; and nobody reads the stage that is filled next
     const int next = step + kStages - 1;
     if (next < steps)
-      fetch<T>(p, shared + next % kStages * T::kStageChunks, m0, z, panel0, panels, next);
+      fetch.bring(p, shared + next % kStages * T::kStageChunks, next);
     else
       copy_async_commit();
 
     const uint4* stage = shared + step % kStages * T::kStageChunks;
-    const int at = p.S == 1 ? step : step % p.segment_steps;
+    const int at = step - p.segment_steps.divide(step) * p.segment_steps.value;
     const int left = p.K - at * W::kStep;  // codes from this step on
     W weights[kPanels];
 #pragma unroll
@@ -117,7 +141,9 @@ __global__ void __launch_bounds__(kThreads) tiles_mma(const Problem p) {
 #pragma unroll
       for (int i = 0; i < W::kLoads; ++i) {
         const int chunk = W::chunk(at, g, t, i) - at * T::kPanelChunks;  // of the step's
-        weights[panel].words[i] = stage[(warp_panel + panel) * T::kPanelChunks + chunk];
+        const uint4* from = stage + (warp_panel + panel) * T::kPanelChunks + chunk;
+        weights[panel].words[i] =
+            W::kOffset ? *from : uint4{in_place(from->x), in_place(from->y), in_place(from->z), in_place(from->w)};
       }
     }
 #pragma unroll
@@ -135,9 +161,10 @@ __global__ void __launch_bounds__(kThreads) tiles_mma(const Problem p) {
   copy_async_wait<0>();
 #pragma unroll
   for (int panel = 0; panel < kPanels; ++panel) {
+    const FourColumns columns(p, z, (panel0 + warp_panel + panel) * static_cast<int>(kPanel32Columns) + 4 * g);
 #pragma unroll
     for (int octet = 0; octet < kOctets; ++octet) {
-      sums[panel].store(p, octet, m0 + warp_row + 8 * octet, z, panel0 + warp_panel + panel, g, t);
+      sums[panel].store(p, columns, octet, m0 + warp_row + 8 * octet, z, t);
     }
   }
 }

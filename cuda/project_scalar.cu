@@ -26,13 +26,12 @@ __global__ void __launch_bounds__(kThreads)
     scalar(const Problem p, const WeightCodes code, const lowbit_format format) {
   const int n = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x);
   if (n >= p.N) return;
-  for (int64_t row = blockIdx.x; row < p.M * p.Z; row += gridDim.x) {
-    const int64_t m = row / p.Z;
-    const int z = static_cast<int>(row % p.Z);
+  for (int row = static_cast<int>(blockIdx.x); row < p.M * p.Z; row += static_cast<int>(gridDim.x)) {
+    const int m = row / p.Z, z = row % p.Z;
     int64_t codes = 0;
     double floats = 0;
     for (int s = 0; s < p.S; ++s) {
-      const uint32_t* a = input_row(p, m, z, s);
+      const uint32_t* a = input_row(p, m, z) + s * p.segment_values;
       for (int k = 0; k < p.K; ++k) {
         const int w = code(z + s, k, n);
         if (format == LOWBIT_F32) {
@@ -56,7 +55,7 @@ Status project_scalar(Stream& stream, const Operation& op) {
   LOWBIT_TRY(make_problem(op, &p));
   const WeightCodes codes{p.weights, op.weight->format(), op.weight->shape()};
   const auto columns = static_cast<unsigned>(ceil_div(p.N, kThreads));
-  const auto rows = static_cast<unsigned>(std::min<int64_t>(p.M * p.Z, 1 << 20));
+  const auto rows = static_cast<unsigned>(std::min(p.M * p.Z, 1 << 20));
   return launch<scalar>(stream, {dim3(rows, columns), kThreads}, p, codes, op.input.format);
 }
 

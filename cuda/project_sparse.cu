@@ -24,10 +24,9 @@ struct Row {
 
   // `index` counts over all segments.
   __device__ __forceinline__ Row(const Problem& p, int index) {
-    const int segment_rows = p.segment_steps * Weights<kFormat>::kRows;
-    segment = p.S == 1 ? 0 : index / segment_rows;
-    at = index - segment * segment_rows;
-    input = input_row(p, 0, 0, segment);
+    segment = p.segment_steps.divide(index / Weights<kFormat>::kRows);
+    at = index - segment * p.segment_steps.value * Weights<kFormat>::kRows;
+    input = p.values + segment * p.segment_values;  // the one row
   }
   __device__ __forceinline__ uint32_t quad(const Problem& p, int j) const {
     return load_quad(p, input, at * kDepth + 4 * j);
@@ -69,6 +68,7 @@ __global__ void __launch_bounds__(kDecodeThreads, tuning::decode_blocks(1))
   TileSums<1> sums(shared);
   int* count = shared + TileSums<1>::kSharedBytes / sizeof(int);
   auto* list = reinterpret_cast<uint16_t*>(count + 1);
+  const uint4* panel = panel_of(p, tile.z, tile.panel);
 
   for (int range = tile.first; range < tile.end; range += kRangeSteps) {
     const int first = range * kStepRows, rows = (min(range + kRangeSteps, tile.end) - range) * kStepRows;
@@ -84,7 +84,7 @@ __global__ void __launch_bounds__(kDecodeThreads, tuning::decode_blocks(1))
         const int e = min(entry + 4 * u, entries - 1);  // the last again, rather than none: no branch between loads
         offsets[u] = gathers ? list[e] : e;
         const Row<kFormat> row(p, first + offsets[u]);
-        weights[u] = load_once(panel_of(p, tile.z, row.segment, tile.panel) + panel32_chunk(row.at, g));
+        weights[u] = load_once(panel + row.segment * p.segment_chunks + panel32_chunk(row.at, g));
       }
 #pragma unroll
       for (int u = 0; u < kBatch; ++u) {

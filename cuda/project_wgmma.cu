@@ -3,7 +3,7 @@
 // M 4096, K 4096, N 16384: 550 G operations, 0.28 ms at the H200's 1979 TOPS. Shared memory is the other limit: a step of
 // 32 of K keeps the tensor cores busy for 256 clocks, in which wgmma reads 16 KB of activations, lanes read 8 KB of
 // weights, and 12 KB are written: 288 clocks at 128 bytes each, so 89 % of the peak is the most.
-// A block makes 256 columns by 128 rows. One thread feeds four stages of 128 steps of K: panels in bulk, as they lie in
+// A block makes 256 columns by 128 rows. One warp feeds four stages of 128 steps of K: panels in bulk, as they lie in
 // memory, and a box of activations. Two warpgroups of 128 columns each hold weights as the operand in registers: a warp
 // has a panel, and its columns 4g + 2s, 4g + 2s + 1 are the rows g, g + 8 of product s. While one loads its weights the
 // other multiplies; a load under its own wgmma would make the compiler run them one by one.
@@ -24,11 +24,11 @@ constexpr int kGroups = 2;  // warpgroups that multiply; one more feeds them
 constexpr int kPanels = 4 * kGroups;
 constexpr int kRows = 128;  // of activations
 constexpr int kThreads = kGroupThreads * (kGroups + 1);
-constexpr int kPanelBytes = kDepth * static_cast<int>(kPanel32Columns);
+constexpr int kPanelChunks = kDepth * static_cast<int>(kPanel32Columns) / 16;
 
 struct alignas(1024) Stage {  // as the swizzle wants it
   uint8_t activations[kRows * kDepth];
-  uint8_t weights[kPanels][kPanelBytes];
+  uint4 weights[kPanels][kPanelChunks];
 };
 struct Shared {
   Stage stages[kStages];
@@ -38,44 +38,47 @@ constexpr size_t kSharedBytes = sizeof(Shared) + alignof(Stage);
 
 // Rows of activations that lie evenly; a tile does not reach from one batch into the next.
 struct Batches {
-  int rows, tiles;  // of a batch
+  int rows, tiles;        // of a batch
+  Divisor segment_steps;  // of kDepth
 };
 
 // A block's place.
 struct BlockTile {
   int batch, row, panel, z;  // the first row within the batch, the first panel
-  int segment_steps, steps;  // of kDepth
+  Divisor segment_steps;     // of kDepth, as all steps
+  int steps;
   __device__ BlockTile(const Problem& p, const Batches& batches)
       : batch(static_cast<int>(blockIdx.x) / batches.tiles),
         row(static_cast<int>(blockIdx.x) % batches.tiles * kRows),
         panel(static_cast<int>(blockIdx.y) * kPanels),
         z(static_cast<int>(blockIdx.z)),
-        segment_steps((p.K + kDepth - 1) / kDepth),
-        steps(p.S * segment_steps) {}
+        segment_steps(batches.segment_steps),
+        steps(p.S * segment_steps.value) {}
 };
 
-// By one thread: brings every step, in the order in which they are multiplied.
+// By one warp: brings every step, in the order in which they are multiplied. Lane 0 brings activations, lane i panel i.
 __device__ void feed(const Problem& p, const TensorMap& activations, const BlockTile& tile, Shared& shared) {
-  const int panels = min(kPanels, (p.N + 31) / 32 - tile.panel);
+  const int lane = static_cast<int>(threadIdx.x) % kWarp, panels = min(kPanels, (p.N + 31) / 32 - tile.panel);
+  const uint4* panel = panel_of(p, tile.z, tile.panel + min(lane, panels - 1));
   for (int step = 0; step < tile.steps; ++step) {
-    const int stage = step % kStages, s = step / tile.segment_steps, at = step - s * tile.segment_steps;
+    const int stage = step % kStages, s = tile.segment_steps.divide(step), at = step - s * tile.segment_steps.value;
     Stage& to = shared.stages[stage];
+    uint64_t* full = &shared.full[stage];
     if (step >= kStages) barrier_wait(&shared.empty[stage], (step / kStages - 1) & 1);
     // A panel may end in half a stage: the rest, whatever it holds, meets activations that are zero.
-    const int bytes = static_cast<int>(min(int64_t{kPanelBytes}, p.panel_bytes - int64_t{at} * kPanelBytes));
-    barrier_expect(&shared.full[stage], kRows * kDepth + panels * bytes);
-    const int head = p.input_head == 0 ? 0 : tile.z + s;
-    copy_box(to.activations, &activations, at * kDepth, tile.row, head, tile.batch, &shared.full[stage]);
-    for (int i = 0; i < panels; ++i) {
-      const uint4* panel = panel_of(p, tile.z, s, tile.panel + i);
-      copy_bulk(to.weights[i], panel + at * (kPanelBytes / 16), bytes, &shared.full[stage]);
+    const int chunks = static_cast<int>(min(int64_t{kPanelChunks}, p.panel_chunks - int64_t{at} * kPanelChunks));
+    if (lane == 0) {
+      barrier_expect(full, kRows * kDepth + panels * chunks * 16);
+      copy_box(to.activations, &activations, at * kDepth, tile.row, p.input_head == 0 ? 0 : tile.z + s, tile.batch,
+               full);
     }
+    __syncwarp();
+    if (lane < panels) copy_bulk(to.weights[lane], panel + s * p.segment_chunks + at * kPanelChunks, chunks * 16, full);
   }
 }
 
 // A panel in a stage, as operands: [32 steps of K][s].
-__device__ __forceinline__ void load_weights(const uint8_t* panel, int g, int t, uint32_t (&a)[kDepth / 32][2][4]) {
-  const auto* chunks = reinterpret_cast<const uint4*>(panel);
+__device__ __forceinline__ void load_weights(const uint4* chunks, int g, int t, uint32_t (&a)[kDepth / 32][2][4]) {
 #pragma unroll
   for (int k = 0; k < kDepth / 32; ++k) {
     // Rows of the panel: the quads of steps 4t.. and 16 + 4t... Chunks are permuted alike in every stage.
@@ -88,8 +91,7 @@ __device__ __forceinline__ void load_weights(const uint8_t* panel, int g, int t,
 template <bool kSigned>
 __global__ void __launch_bounds__(kThreads, 1)
     tiles_wgmma(const Problem p, const Batches batches, const __grid_constant__ TensorMap activations) {
-  const auto start = reinterpret_cast<uintptr_t>(dynamic_shared<uint8_t>());
-  auto& shared = *reinterpret_cast<Shared*>((start + alignof(Stage) - 1) / alignof(Stage) * alignof(Stage));
+  Shared& shared = *aligned_shared<Shared>();
   const int thread = static_cast<int>(threadIdx.x);
   const BlockTile tile(p, batches);
   if (thread == 0) {
@@ -102,7 +104,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   __syncthreads();
   if (thread / kGroupThreads == kGroups) {
     shrink_registers<40>();
-    if (thread % kGroupThreads == 0) feed(p, activations, tile, shared);
+    if (thread % kGroupThreads < kWarp) feed(p, activations, tile, shared);
     return;
   }
   grow_registers<232>();
@@ -126,13 +128,13 @@ __global__ void __launch_bounds__(kThreads, 1)
     if (lane == 0) barrier_arrive(&shared.empty[step % kStages]);
   }
 
-  const int n = (tile.panel + warp) * static_cast<int>(kPanel32Columns) + 4 * g;
+  const FourColumns columns(p, tile.z, (tile.panel + warp) * static_cast<int>(kPanel32Columns) + 4 * g);
 #pragma unroll
   for (int i = 0; i < kRows / 4; ++i) {
     const int octet = i / 2, r = i % 2, row = tile.row + 8 * octet + 2 * t + r;
     const int outputs[4] = {sums[0][4 * octet + r], sums[0][4 * octet + 2 + r], sums[1][4 * octet + r],
                             sums[1][4 * octet + 2 + r]};
-    if (row < batches.rows) store_four(p, int64_t{tile.batch} * batches.rows + row, tile.z, n, outputs);
+    if (row < batches.rows) columns.store(p, tile.batch * batches.rows + row, tile.z, outputs);
   }
 }
 
@@ -150,8 +152,9 @@ Status project_wgmma(Stream& stream, const Operation& op) {
   Problem p{};
   LOWBIT_TRY(make_problem(op, &p));
   // Where there is one head, batches follow each other evenly.
-  const int64_t heads = p.input_batch / p.T, rows = heads == 1 ? p.M : p.T;
-  const Batches batches{static_cast<int>(rows), static_cast<int>(ceil_div(rows, kRows))};
+  const int heads = p.input_batch / p.T.value, rows = heads == 1 ? p.M : p.T.value;
+  const Batches batches{rows, static_cast<int>(ceil_div(rows, kRows)),
+                        Divisor(static_cast<int>(ceil_div(p.K, kDepth)))};
   const auto row_bytes = static_cast<uint64_t>(p.value_stride) * sizeof(uint32_t),
              row_count = static_cast<uint64_t>(rows), head_count = static_cast<uint64_t>(heads);
   const BoxedBytes codes{

@@ -26,10 +26,10 @@ Status for_formats(const Weight& weight, lowbit_format activations, Function&& f
 
 // ---- Activations -----------------------------------------------------------------------------------------------------
 
-// The row of (m, z, s).
-__device__ __forceinline__ const uint32_t* input_row(const Problem& p, int64_t m, int z, int s) {
-  const int64_t batch = m / p.T;
-  return p.values + (batch * p.input_batch + m % p.T + (z + s) * p.input_head) * p.value_stride;
+// The row of (m, z), of the first segment; that of segment s is s * p.segment_values further.
+__device__ __forceinline__ const uint32_t* input_row(const Problem& p, int m, int z) {
+  const int batch = p.T.divide(m);
+  return p.values + (batch * p.input_batch + m - batch * p.T.value + z * p.input_head) * p.value_stride;
 }
 
 // The first `count` codes of a word; the others, and all where count is not positive, become 0.
@@ -44,7 +44,7 @@ __device__ __forceinline__ uint32_t load_quad(const Problem& p, const uint32_t* 
 
 // Codes k..k+15 of a row; those from K on are 0. k is a multiple of 16.
 __device__ __forceinline__ uint4 load_run(const Problem& p, const uint32_t* row, int k) {
-  if (p.wide_loads && k + 16 <= p.K) return *reinterpret_cast<const uint4*>(row + k / 4);
+  if (k + 16 <= p.wide_K) return *reinterpret_cast<const uint4*>(row + k / 4);
   return {load_quad(p, row, k), load_quad(p, row, k + 4), load_quad(p, row, k + 8), load_quad(p, row, k + 12)};
 }
 
@@ -87,8 +87,9 @@ struct Weights {
   }
 };
 
-__device__ __forceinline__ const uint4* panel_of(const Problem& p, int z, int s, int panel) {
-  return reinterpret_cast<const uint4*>(p.weights + (z + s) * p.segment_bytes + panel * p.panel_bytes);
+// A panel of the first segment; that of segment s is s * p.segment_chunks further.
+__device__ __forceinline__ const uint4* panel_of(const Problem& p, int z, int panel) {
+  return reinterpret_cast<const uint4*>(p.weights) + z * p.segment_chunks + panel * p.panel_chunks;
 }
 
 // Index into a uint4 as of an array; `i` is known when compiled.
@@ -98,18 +99,20 @@ __device__ __forceinline__ uint32_t component(const uint4& v, int i) {
 
 // ---- Outputs ---------------------------------------------------------------------------------------------------------
 
-__device__ __forceinline__ float input_scale(const Problem& p, int64_t m, int z) {
+__device__ __forceinline__ float input_scale(const Problem& p, int m, int z) {
   if (p.input_scales == nullptr) return p.input_scale;
   if (!p.scale_a_row) return p.input_scales[0];
-  return p.input_scales[m / p.T * p.scale_batch + z * p.input_head + m % p.T];
+  const int batch = p.T.divide(m);
+  return p.input_scales[batch * p.scale_batch + z * p.input_head + m - batch * p.T.value];
 }
 
 __device__ __forceinline__ float weight_scale(const Problem& p, int z, int n) {
   return p.weight_scales[p.weight_columns == 0 ? 0 : static_cast<int64_t>(z) * p.weight_columns + n];
 }
 
-__device__ __forceinline__ float* output_row(const Problem& p, int64_t m, int z) {
-  return p.out + (m / p.T * p.Z * p.T + z * p.T + m % p.T) * p.out_stride;
+__device__ __forceinline__ float* output_row(const Problem& p, int m, int z) {
+  const int batch = p.T.divide(m);
+  return p.out + ((batch * p.Z + z - batch) * p.T.value + m) * p.out_stride;
 }
 
 // An f32 of a sum, scaled: docs/numerics.md, "Projections".
@@ -120,22 +123,32 @@ __device__ __forceinline__ float scaled(const Problem& p, float sum, float input
   return d > 0 || d != d ? d : 0.0f;
 }
 
-// Scales and stores the outputs n..n+3 of a row, those that are wanted. n is a multiple of 4.
-__device__ __forceinline__ void store_four(const Problem& p, int64_t m, int z, int n, const int (&sums)[4]) {
-  if (m >= p.M || n >= p.N) return;
-  const float input = input_scale(p, m, z);
-  float* out = output_row(p, m, z) + n;
-  if (p.wide_stores && n + 4 <= p.N) {
+// The columns n..n+3 of outputs. n is a multiple of 4.
+struct FourColumns {
+  int n;
+  float scales[4];
+
+  __device__ __forceinline__ FourColumns(const Problem& p, int z, int first) : n(first) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) scales[i] = n + i < p.N ? weight_scale(p, z, n + i) : 0.0f;
+  }
+  // Scales and stores the outputs of a row, those that are wanted.
+  __device__ __forceinline__ void store(const Problem& p, int m, int z, const int (&sums)[4]) const {
+    if (m >= p.M || n >= p.N) return;
+    const float input = input_scale(p, m, z);
+    float* out = output_row(p, m, z) + n;
     float outputs[4];
 #pragma unroll
-    for (int i = 0; i < 4; ++i) outputs[i] = scaled(p, __int2float_rn(sums[i]), input, weight_scale(p, z, n + i));
-    *reinterpret_cast<float4*>(out) = {outputs[0], outputs[1], outputs[2], outputs[3]};
-    return;
-  }
+    for (int i = 0; i < 4; ++i) outputs[i] = scaled(p, __int2float_rn(sums[i]), input, scales[i]);
+    if (p.wide_stores && n + 4 <= p.N) {
+      *reinterpret_cast<float4*>(out) = {outputs[0], outputs[1], outputs[2], outputs[3]};
+      return;
+    }
 #pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    if (n + i < p.N) out[i] = scaled(p, __int2float_rn(sums[i]), input, weight_scale(p, z, n + i));
+    for (int i = 0; i < 4; ++i) {
+      if (n + i < p.N) out[i] = outputs[i];
+    }
   }
-}
+};
 
 }  // namespace lowbit::core::cuda

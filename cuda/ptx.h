@@ -44,6 +44,18 @@ __device__ __forceinline__ float4 load_once(const float4* from) {
   return v;
 }
 
+// The same word in a register of its own, once and for all. An operand of mma takes neighbouring registers from two 16-byte
+// loads; left alone, ptxas moves them there again for every mma.
+__device__ __forceinline__ uint32_t in_place(uint32_t word) {
+  uint32_t moved;
+  asm volatile("prmt.b32 %0, %1, %1, 0x3210;" : "=r"(moved) : "r"(word));
+  return moved;
+}
+
+// Around a relaxed atomic: what other blocks wrote before theirs is seen after. (__threadfence() is sequentially consistent,
+// and dearer.)
+__device__ __forceinline__ void fence_device() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
+
 // ---- Integer dot products --------------------------------------------------------------------------------------------
 
 // c + the dot product of four bytes each: signed weights with activations that are signed or not.

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "ptx.h"
 #include "tensor_map.h"
 
 #if LOWBIT_EMULATION
@@ -23,6 +24,13 @@ namespace lowbit::core::cuda {
 
 __device__ __forceinline__ uint32_t shared_address(const void* shared) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(shared));
+}
+
+// The block's dynamic shared memory from the first multiple of T's alignment on.
+template <typename T>
+__device__ __forceinline__ T* aligned_shared() {
+  auto* start = dynamic_shared<unsigned char>();
+  return reinterpret_cast<T*>(start + (0u - shared_address(start)) % alignof(T));
 }
 
 // Registers of each thread from here on, for the warpgroup that calls.

@@ -19,7 +19,7 @@
 
 namespace lowbit::core::cuda {
 
-constexpr int kRhoThreads = 256;                       // of a block of the grid
+constexpr int kRhoThreads = 64;                        // of a block: few, so that a small state fills the device
 constexpr int kBlockLanes = LOWBIT_RHO_BLOCK / kWord;  // 8
 constexpr int kStepBlocks = kWarp / kBlockLanes;       // 4
 constexpr int kStepValues = kWarp * kWord;             // 128

@@ -32,48 +32,63 @@ constexpr int kDecodeThreads = tuning::kDecodeWarps * kWarp;
 template <int kRows>
 struct DecodeTile {
   int panel, z;
-  int64_t m0;      // first row of activations
+  int m0;          // first row of activations
   int first, end;  // steps
 
   __device__ DecodeTile(const Problem& p, const Split& split) {
     const int index = static_cast<int>(blockIdx.x);
     panel = index % split.panels;
     z = index / split.panels % p.Z;
-    m0 = static_cast<int64_t>(index / split.panels / p.Z) * kRows;
+    m0 = index / split.panels / p.Z * kRows;
     first = static_cast<int>(blockIdx.y) * split.steps_a_split;
     end = min(first + split.steps_a_split, split.steps);
   }
 };
 
-// The weights of the steps that a warp has under way: at least four 16-byte loads a lane, all of them asked for before
-// the first is used.
+// The steps first .. first + kSteps - 1 that a warp has under way, those before `end`, and their weights: with kBatchSteps
+// four 16-byte loads a lane, all of them asked for before the first is used. kWhole: is_whole() holds, and little is left to
+// work out.
 template <lowbit_format kFormat>
+constexpr int kBatchSteps = 4 / Weights<kFormat>::kLoads;
+
+template <lowbit_format kFormat, int kSteps, bool kWhole>
 struct WeightBatch {
   using W = Weights<kFormat>;
-  static constexpr int kSteps = 4 / W::kLoads;
   W weights[kSteps];
   int segment[kSteps], at[kSteps];  // of each step; at: within the segment
 
-  // Steps first .. first + kSteps - 1, those before `end`: has(u).
-  __device__ __forceinline__ WeightBatch(const Problem& p, int z, int panel, int first, int end, int g, int t)
+  __device__ __forceinline__ WeightBatch(const Problem& p, const uint4* panel, int first, int end, int g, int t)
       : left_(end - first) {
+    const int first_segment = p.segment_steps.divide(first), first_at = first - first_segment * p.segment_steps.value;
 #pragma unroll
     for (int u = 0; u < kSteps; ++u) {
       const int step = min(first + u, end - 1);  // the last again, rather than none: no branch between loads
-      segment[u] = p.S == 1 ? 0 : step / p.segment_steps;
-      at[u] = step - segment[u] * p.segment_steps;
-      const uint4* from = panel_of(p, z, segment[u], panel);
+      segment[u] = kWhole ? first_segment : p.segment_steps.divide(step);
+      at[u] = kWhole ? first_at + u : step - segment[u] * p.segment_steps.value;
+      const uint4* from = panel + segment[u] * p.segment_chunks;
 #pragma unroll
       for (int i = 0; i < W::kLoads; ++i) weights[u].words[i] = load_once(from + W::chunk(at[u], g, t, i));
     }
   }
-  __device__ __forceinline__ bool has(int u) const { return u < left_; }
-  // First code of the lane's run in step u.
-  __device__ __forceinline__ int run(int u, int t) const { return at[u] * W::kStep + t * W::kRun; }
+  __device__ __forceinline__ bool has(int u) const { return kWhole || u < left_; }
+  // The lane's codes 16 q .. 16 q + 15 of its run in step u, of a row of activations.
+  __device__ __forceinline__ uint4 load_run(const Problem& p, const uint32_t* row, int u, int t, int q) const {
+    const uint32_t* from = row + segment[u] * p.segment_values;
+    const int k = at[u] * W::kStep + t * W::kRun + 16 * q;
+    if constexpr (kWhole) return *reinterpret_cast<const uint4*>(from + k / 4);
+    return cuda::load_run(p, from, k);
+  }
 
  private:
   int left_;
 };
+
+// Whether all steps of a batch are there, in one segment, with all their codes, in rows of activations on 16 bytes.
+template <lowbit_format kFormat, int kSteps>
+__device__ __forceinline__ bool is_whole(const Problem& p, int first, int end) {
+  const int at = first - p.segment_steps.divide(first) * p.segment_steps.value;
+  return first + kSteps <= end && (at + kSteps) * Weights<kFormat>::kStep <= p.wide_K;
+}
 
 // The sums of a block's output tile [kRows][32]; thread i owns the outputs i, i + threads, ...
 template <int kRows>
@@ -118,12 +133,12 @@ __device__ void TileSums<kRows>::store(const Problem& p, const Split& split, con
     for (int i = 0; i < kOwned && output_of(i) < kOutputs; ++i) {
       partials[static_cast<int>(blockIdx.y) * kOutputs + output_of(i)] = owned_[i];
     }
-    __threadfence();
+    fence_device();
     __syncthreads();
     if (threadIdx.x == 0) shared_[0] = atomicAdd(&ticket, 1u) == static_cast<unsigned>(splits - 1);
     __syncthreads();
     if (shared_[0] == 0) return;
-    __threadfence();
+    fence_device();
     if (threadIdx.x == 0) atomicExch(&ticket, 0u);
     for (int i = 0; i < kOwned && output_of(i) < kOutputs; ++i) {
       owned_[i] = 0;
@@ -131,7 +146,7 @@ __device__ void TileSums<kRows>::store(const Problem& p, const Split& split, con
     }
   }
   for (int i = 0; i < kOwned && output_of(i) < kOutputs; ++i) {
-    const int64_t m = tile.m0 + output_of(i) / kPanel32Columns;
+    const int m = tile.m0 + output_of(i) / static_cast<int>(kPanel32Columns);
     const int n = tile.panel * static_cast<int>(kPanel32Columns) + output_of(i) % static_cast<int>(kPanel32Columns);
     if (m >= p.M || n >= p.N) continue;
     output_row(p, m, tile.z)[n] =
@@ -158,7 +173,7 @@ template <auto kernel, int kRows, typename MoreShared = size_t (*)(int)>
 Status launch_split(
     Stream& stream, const Problem& p, MoreShared more_shared = [](int) -> size_t { return 0; }) {
   CudaStream& on = static_cast<CudaStream&>(stream);
-  const int steps = p.S * p.segment_steps, panels = static_cast<int>(ceil_div(p.N, kPanel32Columns));
+  const int steps = p.S * p.segment_steps.value, panels = static_cast<int>(ceil_div(p.N, kPanel32Columns));
   const int64_t tiles = panels * p.Z * ceil_div(p.M, kRows);
   const int64_t resident = int64_t{on.cuda_device().multiprocessors()} * tuning::decode_blocks(kRows);
   const int most = choose_splits(tiles, steps, resident);

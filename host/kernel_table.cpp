@@ -30,7 +30,7 @@ constexpr Backend gpu = Backend::cuda;
 constexpr uint64_t MMA = LOWBIT_FEATURE_MMA_INT8;
 constexpr uint64_t WGMMA = LOWBIT_FEATURE_WGMMA;
 constexpr int64_t kMany = INT64_MAX;  // rows
-constexpr int64_t kTile = 128 * 256;  // outputs
+constexpr int64_t kTile = 128 * 256, kSmallTile = 64 * 64;  // outputs
 #endif
 
 // clang-format off
@@ -40,13 +40,13 @@ const KernelRow kTable[] = {
   {"quantize_pack_a8_cuda",                 gpu,                0,        kCodes,         kNone,      kNoLayout,    &cuda::quantize_pack},
   {"pack_weight_wx_cuda",                   gpu,                0,        kNone,          kAnyWeight, kNoLayout,    &cuda::pack_weight},
   {"lowrank_projection_a8_w8_cuda_wgmma",   gpu,                WGMMA,    kCodes,         kInt8,      kPanel32,     &cuda::project_wgmma<LowrankProjection>,        65, kMany, kNarrowDepth, 65, kTile},
-  {"lowrank_projection_a8_wx_cuda_mma_tiles",gpu,               MMA,      kCodes,         kAnyWeight, kPanel32,     &cuda::project_mma_tiles<LowrankProjection>,    33, kMany, kNarrowDepth},
+  {"lowrank_projection_a8_wx_cuda_mma_tiles",gpu,               MMA,      kCodes,         kAnyWeight, kPanel32,     &cuda::project_mma_tiles<LowrankProjection>,    33, kMany, kNarrowDepth, 0, kSmallTile},
   {"lowrank_projection_a8_wx_cuda_mma",     gpu,                MMA,      kCodes,         kAnyWeight, kPanel32,     &cuda::project_mma<LowrankProjection>,          2},
   {"lowrank_projection_a8_wx_cuda_dp4a_tiles",gpu,              0,        kCodes,         kAnyWeight, kPanel32,     &cuda::project_dp4a_tiles<LowrankProjection>,   17, kMany, kNarrowDepth},
   {"lowrank_projection_a8_wx_cuda_dp4a",    gpu,                0,        kCodes,         kAnyWeight, kPanel32,     &cuda::project_dp4a<LowrankProjection>},
   {"lowrank_projection_wx_cuda_scalar",     gpu,                0,        kAnyActivation, kAnyWeight, kPanel32,     &cuda::project_scalar<LowrankProjection>},
   {"decoder_tail_a8_w8_cuda_wgmma",         gpu,                WGMMA,    kCodes,         kInt8,      kPanel32,     &cuda::project_wgmma<DecoderTail>,              65, kMany, kNarrowDepth, 65, kTile},
-  {"decoder_tail_a8_wx_cuda_mma_tiles",     gpu,                MMA,      kCodes,         kAnyWeight, kPanel32,     &cuda::project_mma_tiles<DecoderTail>,    33, kMany, kNarrowDepth},
+  {"decoder_tail_a8_wx_cuda_mma_tiles",     gpu,                MMA,      kCodes,         kAnyWeight, kPanel32,     &cuda::project_mma_tiles<DecoderTail>,    33, kMany, kNarrowDepth, 0, kSmallTile},
   {"decoder_tail_a8_wx_cuda_mma",           gpu,                MMA,      kCodes,         kAnyWeight, kPanel32,     &cuda::project_mma<DecoderTail>,          2},
   {"decoder_tail_a8_wx_cuda_dp4a_tiles",    gpu,                0,        kCodes,         kAnyWeight, kPanel32,     &cuda::project_dp4a_tiles<DecoderTail>,   17, kMany, kNarrowDepth},
   {"decoder_tail_a8_wx_cuda_sparse",        gpu,                0,        kCodes,         kAnyWeight, kPanel32,     &cuda::project_sparse<DecoderTail>,       1, 1},

@@ -38,7 +38,10 @@ TEST_P(DecoderTailTest, Rows) {
 
 // As LowrankProjectionTest.Tiles.
 TEST_P(DecoderTailTest, Tiles) {
-  for (int64_t T : kManyRows) check_all_formats(tail(1, 2, T, 21, 21, 17));
+  for (int64_t T : kManyRows) {
+    check_all_formats(tail(1, 2, T, 21, 21, 17));
+    check_all_formats(tail(1, 2, T, 9, 10, 257));
+  }
   for (int64_t D : {63, 64, 65, 127, 128, 129, 161, 257}) check_all_formats(tail(1, 2, 129, 7, 7, D));
   for (int64_t l : {64, 127, 128, 129, 192, 256, 515}) check_all_formats(tail(1, 2, 65, l, l + 3, 33));
   check_all_formats(tail(3, 2, 43, 131, 140, 130));

@@ -249,11 +249,11 @@ TEST(EmulatedDotProducts, MultiplyTiles) {
 // One warpgroup: D = A B, with B by a tensor copy of rows 3.. of `b` [140 rows][K 40], of which K 8.. counts.
 template <bool kSigned>
 __global__ void multiply_by_warpgroup(const int8_t* a, core::cuda::TensorMap b, int* d, int bytes) {
-  struct Shared {
+  struct alignas(1024) Shared {
     uint8_t rows[128][128];
     uint64_t full;
   };
-  auto& shared = *reinterpret_cast<Shared*>((reinterpret_cast<uintptr_t>(dynamic_shared<char>()) + 1023) / 1024 * 1024);
+  Shared& shared = *core::cuda::aligned_shared<Shared>();
   const int warp = static_cast<int>(threadIdx.x) / 32, g = static_cast<int>(threadIdx.x) % 32 / 4,
             t = static_cast<int>(threadIdx.x) % 4;
   if (threadIdx.x == 0) {
@@ -286,7 +286,7 @@ void expect_warpgroup_product() {
   core::cuda::TensorMap map;
   const uint64_t size = b.size();
   ASSERT_TRUE(core::cuda::make_tensor_map({device_b.data(), {37, 130, 1, 1}, {48, size, size}, 128, 128}, &map).ok());
-  run(multiply_by_warpgroup<kSigned>, 1, 128, 128 * 128 + 1024 + 8, device_a.data(), map, device_d.data(), 128 * 128);
+  run(multiply_by_warpgroup<kSigned>, 1, 128, 128 * 128 + 2048, device_a.data(), map, device_d.data(), 128 * 128);
   const std::vector<int> d = device_d.values();
   for (int m = 0; m < 64; ++m) {
     for (int n = 0; n < 128; ++n) {
@@ -308,7 +308,7 @@ TEST_F(EmulationDeathTest, ABarrierWaitsForBytesThatDoNotCome) {
   const DeviceArray<int> d(64 * 128);
   core::cuda::TensorMap map;
   ASSERT_TRUE(core::cuda::make_tensor_map({bytes.data(), {128, 128, 1, 1}, {128, 128, 128}, 128, 128}, &map).ok());
-  EXPECT_DEATH(run(multiply_by_warpgroup<true>, 1, 128, 128 * 128 + 1024 + 8, bytes.data(), map, d.data(), 128),
+  EXPECT_DEATH(run(multiply_by_warpgroup<true>, 1, 128, 128 * 128 + 2048, bytes.data(), map, d.data(), 128),
                "128 wait at barrier_wait");
 }
 

@@ -35,13 +35,16 @@ TEST_P(LowrankProjectionTest, Rows) {
 
 // Tiles of GPUs are up to 128 rows by 256 columns, and go through K by 64 or 128 steps.
 TEST_P(LowrankProjectionTest, Tiles) {
-  for (int64_t T : kManyRows) check_all_formats(lowrank(1, 1, 1, T, 35, 17, 17));
+  for (int64_t T : kManyRows) {
+    check_all_formats(lowrank(1, 1, 1, T, 35, 17, 17));
+    check_all_formats(lowrank(1, 1, 2, T, 19, 130, 129));
+  }
   for (int64_t L : {63, 64, 65, 127, 128, 129, 161, 257}) check_all_formats(lowrank(1, 1, 1, 129, 13, L, L));
   for (int64_t E : {64, 127, 128, 129, 192, 256, 515}) check_all_formats(lowrank(1, 1, 1, 65, E, 33, 33));
   check_all_formats(lowrank(3, 2, 2, 43, 131, 130, 129));
 }
 
-// Enough outputs for every multiprocessor of the emulated device to have a large tile, and rows that tensor copies reach
+// Enough outputs for both multiprocessors of the emulated device to have a large tile, and rows that tensor copies reach
 // or, at the odd depths, do not.
 TEST_P(LowrankProjectionTest, WholeDevice) {
   const auto check_codes = [&](Projection c) {

@@ -50,7 +50,7 @@ cudaDeviceProp properties_of(int ordinal) {
   p.sharedMemPerMultiprocessor = device.most_shared() + 1024;
   p.major = device.major;
   p.minor = device.minor;
-  p.multiProcessorCount = 4;
+  p.multiProcessorCount = 2;
   p.maxThreadsPerMultiProcessor = kMostThreads;
   p.l2CacheSize = 4 << 20;
   p.pciBusID = ordinal + 1;

@@ -15,6 +15,10 @@ T* dynamic_shared() {
 inline uint4 load_once(const uint4* from) { return *from; }
 inline float4 load_once(const float4* from) { return *from; }
 
+inline uint32_t in_place(uint32_t word) { return word; }
+
+inline void fence_device() { emulation::fence(); }
+
 template <bool kSigned>
 int dot4(uint32_t weights, uint32_t activations, int c) {
   for (int i = 0; i < 32; i += 8) {

@@ -6,8 +6,15 @@
 #include <cstdint>
 
 #include "bulk_copies.h"
+#include "ptx.h"
 
 namespace lowbit::core::cuda {
+
+template <typename T>
+T* aligned_shared() {
+  const auto start = reinterpret_cast<uintptr_t>(dynamic_shared<char>());
+  return reinterpret_cast<T*>((start + alignof(T) - 1) / alignof(T) * alignof(T));
+}
 
 template <int kRegisters>
 void shrink_registers() {}
