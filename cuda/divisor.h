@@ -23,7 +23,9 @@ struct Divisor {
         shift(bits(of) - 1) {}
 
   __device__ __forceinline__ int divide(int n) const {
-    return value == 1 ? n : static_cast<int>(__umulhi(static_cast<uint32_t>(n), multiplier) >> shift);
+    return value == 1 ? n
+                      : static_cast<int>(static_cast<uint32_t>(uint64_t{static_cast<uint32_t>(n)} * multiplier >> 32) >>
+                                         shift);
   }
 
  private:

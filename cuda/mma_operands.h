@@ -51,12 +51,14 @@ struct PanelSums {
     }
   }
 
-  // Scales and stores the octet's outputs: rows m .. m + 7, the lane's columns of the panel.
-  __device__ __forceinline__ void store(const Problem& p, const FourColumns& columns, int octet, int m, int z, int t) {
+  // Scales and stores the octet's outputs: rows m .. m + 7, of which the lane has m + 2t and m + 2t + 1, whose scales are
+  // `inputs`, and its columns of the panel.
+  __device__ __forceinline__ void store(const Problem& p, const FourColumns& columns, int octet, int m, int z,
+                                        const float (&inputs)[2], int t) {
     int outputs[2][4];
     finish(octet, t, [&](int r, int c, int sum) { outputs[r][c] = sum; });
 #pragma unroll
-    for (int r = 0; r < 2; ++r) columns.store(p, m + 2 * t + r, z, outputs[r]);
+    for (int r = 0; r < 2; ++r) columns.store(p, m + 2 * t + r, z, inputs[r], outputs[r]);
   }
 };
 

@@ -102,12 +102,15 @@ __global__ void __launch_bounds__(kThreads) tiles_dp4a(const Problem p) {
       }
     }
   }
+  float inputs[4];
+#pragma unroll
+  for (int r = 0; r < 4; ++r) inputs[r] = input_scale(p, min(m0 + row + 16 * r, p.M - 1), z);
   const FourColumns columns(p, z, (panel0 + panel) * static_cast<int>(kPanel32Columns) + 4 * g);
 #pragma unroll
   for (int r = 0; r < 4; ++r) {
 #pragma unroll
     for (int c = 0; c < 4; ++c) sums[r][c] = W::signed_sum(sums[r][c], activations[r]);
-    columns.store(p, m0 + row + 16 * r, z, sums[r]);
+    columns.store(p, m0 + row + 16 * r, z, inputs[r], sums[r]);
   }
 }
 

@@ -159,12 +159,17 @@ __global__ void __launch_bounds__(kThreads) tiles_mma(const Problem p) {
     }
   }
   copy_async_wait<0>();
+  float inputs[kOctets][2];
+#pragma unroll
+  for (int i = 0; i < 2 * kOctets; ++i) {
+    inputs[i / 2][i % 2] = input_scale(p, min(m0 + warp_row + 8 * (i / 2) + 2 * t + i % 2, p.M - 1), z);
+  }
 #pragma unroll
   for (int panel = 0; panel < kPanels; ++panel) {
     const FourColumns columns(p, z, (panel0 + warp_panel + panel) * static_cast<int>(kPanel32Columns) + 4 * g);
 #pragma unroll
     for (int octet = 0; octet < kOctets; ++octet) {
-      sums[panel].store(p, columns, octet, m0 + warp_row + 8 * octet, z, t);
+      sums[panel].store(p, columns, octet, m0 + warp_row + 8 * octet, z, inputs[octet], t);
     }
   }
 }

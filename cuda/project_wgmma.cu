@@ -129,12 +129,21 @@ __global__ void __launch_bounds__(kThreads, 1)
   }
 
   const FourColumns columns(p, tile.z, (tile.panel + warp) * static_cast<int>(kPanel32Columns) + 4 * g);
+  const auto row_of = [&](int i) { return tile.row + 8 * (i / 2) + 2 * t + i % 2; };  // of the lane's rows
+  constexpr int kAtOnce = 16;  // rows whose scales are asked for before the first is used
 #pragma unroll
-  for (int i = 0; i < kRows / 4; ++i) {
-    const int octet = i / 2, r = i % 2, row = tile.row + 8 * octet + 2 * t + r;
-    const int outputs[4] = {sums[0][4 * octet + r], sums[0][4 * octet + 2 + r], sums[1][4 * octet + r],
-                            sums[1][4 * octet + 2 + r]};
-    if (row < batches.rows) columns.store(p, tile.batch * batches.rows + row, tile.z, outputs);
+  for (int first = 0; first < kRows / 4; first += kAtOnce) {
+    float inputs[kAtOnce];
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) {
+      inputs[i] = input_scale(p, tile.batch * batches.rows + min(row_of(first + i), batches.rows - 1), tile.z);
+    }
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) {
+      const int row = row_of(first + i), at = 4 * ((first + i) / 2) + i % 2;
+      const int outputs[4] = {sums[0][at], sums[0][at + 2], sums[1][at], sums[1][at + 2]};
+      if (row < batches.rows) columns.store(p, tile.batch * batches.rows + row, tile.z, inputs[i], outputs);
+    }
   }
 }
 

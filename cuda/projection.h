@@ -132,10 +132,9 @@ struct FourColumns {
 #pragma unroll
     for (int i = 0; i < 4; ++i) scales[i] = n + i < p.N ? weight_scale(p, z, n + i) : 0.0f;
   }
-  // Scales and stores the outputs of a row, those that are wanted.
-  __device__ __forceinline__ void store(const Problem& p, int m, int z, const int (&sums)[4]) const {
+  // Scales and stores the outputs of a row, those that are wanted. `input` is the row's scale: to be asked for early.
+  __device__ __forceinline__ void store(const Problem& p, int m, int z, float input, const int (&sums)[4]) const {
     if (m >= p.M || n >= p.N) return;
-    const float input = input_scale(p, m, z);
     float* out = output_row(p, m, z) + n;
     float outputs[4];
 #pragma unroll

@@ -8,7 +8,7 @@
 namespace lowbit::core::cuda {
 
 // A parameter of a kernel, by value and __grid_constant__. The driver's CUtensorMap.
-struct alignas(64) TensorMap {
+struct alignas(128) TensorMap {
   uint64_t words[16];
 };
 

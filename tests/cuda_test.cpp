@@ -10,6 +10,7 @@
 #include <functional>
 #include <thread>
 
+#include "../cuda/divisor.h"
 #include "lowbit/lowbit.hpp"
 #include "values.h"
 
@@ -277,6 +278,19 @@ TEST_F(CudaTest, ADeviceGoesByIndexUuidOrPciId) {
   const Error wrong = error_of([&] { open("seven"); });
   EXPECT_EQ(wrong.status(), LOWBIT_UNAVAILABLE);
   EXPECT_THAT(wrong.what(), AllOf(HasSubstr("no device 'seven'"), HasSubstr(name), HasSubstr(uuid)));
+}
+
+TEST(Divisor, IsExact) {
+  constexpr int kMost = 0x7fffffff;
+  Random random(1);
+  std::vector<int> divisors = {1, 2, 3, 4, 5, 6, 7, 127, 128, 129, 65535, 65536, 65537, 1 << 30, (1 << 30) + 1, kMost};
+  for (int i = 0; i < 1000; ++i) divisors.push_back(static_cast<int>(random.between(1, kMost)));
+  for (int of : divisors) {
+    const core::cuda::Divisor divisor(of);
+    std::vector<int> numbers = {0, 1, of - 1, of, kMost - 1, kMost, kMost / of * of, kMost / of * of - 1};
+    for (int i = 0; i < 100; ++i) numbers.push_back(static_cast<int>(random.between(0, kMost)));
+    for (int n : numbers) ASSERT_EQ(divisor.divide(n), n / of) << n << " / " << of;
+  }
 }
 
 #if LOWBIT_EMULATION
