@@ -9,6 +9,7 @@
 #include "error.h"
 #include "launch.h"
 #include "open_device.h"
+#include "tensor_map.h"
 #include "text.h"
 
 namespace lowbit::core::cuda {
@@ -49,13 +50,18 @@ Status find_devices(int* count) {
   return check(error, "counting the CUDA devices");
 }
 
+// nvidia-smi prints a PCI bus id with eight digits of domain, CUDA with four.
+std::string_view without_long_domain(std::string_view id) {
+  return id.size() == 16 && id.starts_with("0000") && id[8] == ':' ? id.substr(4) : id;
+}
+
 Status find_device(const char* wanted, int count, int* ordinal, cudaDeviceProp* properties) {
   std::string there;
   for (int i = 0; i < count; ++i) {
     LOWBIT_TRY(check(cudaGetDeviceProperties(properties, i), "asking for a device's properties"));
     const std::string uuid = uuid_text(properties->uuid), pci = pci_text(*properties);
     if (wanted == nullptr || same_text(wanted, std::to_string(i)) || same_text(wanted, uuid) ||
-        same_text(wanted, pci)) {
+        same_text(without_long_domain(wanted), pci)) {
       *ordinal = i;
       return {};
     }
@@ -67,7 +73,7 @@ Status find_device(const char* wanted, int count, int* ordinal, cudaDeviceProp* 
 uint64_t features_of(const cudaDeviceProp& properties) {
   uint64_t features = 0;
   if (properties.major >= 8) features |= LOWBIT_FEATURE_MMA_INT8;
-  if (LOWBIT_HAVE_SM90A && properties.major == 9) features |= LOWBIT_FEATURE_WGMMA;
+  if (LOWBIT_HAVE_SM90A && properties.major == 9 && can_make_tensor_maps()) features |= LOWBIT_FEATURE_WGMMA;
   return features;
 }
 
@@ -132,12 +138,14 @@ Status CudaDevice::initialize() {
 
 CudaDevice::~CudaDevice() {
   const CurrentDevice current(ordinal_);
+  for (void* kept : kept_) cudaFreeAsync(kept, allocations_);
   if (allocations_ != nullptr) cudaStreamDestroy(allocations_);
   if (pool_ != nullptr) cudaMemPoolDestroy(pool_);
 }
 
 Status CudaDevice::allocate(size_t size, void** memory) {
   const CurrentDevice current(ordinal_);
+  const ApartFromCaptures apart;
   const Status status = check(cudaMallocFromPoolAsync(memory, size, pool_, allocations_), "allocating");
   if (status.code() == LOWBIT_OUT_OF_MEMORY) {
     return {LOWBIT_OUT_OF_MEMORY, fmt::format("{} bytes of device memory cannot be had: {}", size, status.sentence()),
@@ -147,18 +155,22 @@ Status CudaDevice::allocate(size_t size, void** memory) {
   return check(cudaStreamSynchronize(allocations_), "allocating");
 }
 
-// Another thread may be capturing: its stream cannot be waited for, and it keeps what it uses alive.
 void CudaDevice::release(void* memory) noexcept {
   const CurrentDevice current(ordinal_);
+  const ApartFromCaptures apart;
   const std::lock_guard lock(mutex_);
-  for (const CudaStream* stream : streams_) {
-    if (!stream->is_capturing()) cudaStreamSynchronize(stream->handle());
+  kept_.push_back(memory);
+  if (std::any_of(streams_.begin(), streams_.end(), [](const CudaStream* stream) { return stream->is_capturing(); })) {
+    return;
   }
-  cudaFreeAsync(memory, allocations_);
+  for (const CudaStream* stream : streams_) cudaStreamSynchronize(stream->handle());
+  for (void* kept : kept_) cudaFreeAsync(kept, allocations_);
+  kept_.clear();
 }
 
 Status CudaDevice::zero(void* memory, size_t size) {
   const CurrentDevice current(ordinal_);
+  const ApartFromCaptures apart;
   LOWBIT_TRY(check(cudaMemsetAsync(memory, 0, size, allocations_), "clearing memory"));
   return check(cudaStreamSynchronize(allocations_), "clearing memory");
 }

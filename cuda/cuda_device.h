@@ -6,7 +6,9 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <vector>
 
+#include "apart_from_captures.h"
 #include "device.h"
 #include "staging.h"
 
@@ -54,6 +56,7 @@ class CudaDevice final : public core::Device {
   cudaStream_t allocations_ = nullptr;
   std::mutex mutex_;
   std::set<CudaStream*> streams_;
+  std::vector<void*> kept_;  // released while a stream was being captured, which cannot be waited for
 };
 
 // What kernels keep in device memory between calls of a stream. A kernel leaves the tickets at zero.
@@ -87,6 +90,8 @@ class CudaStream final : public core::Stream {
 
   // check(), and a sticky error becomes the stream's fault.
   Status attempt(cudaError_t error, const char* what);
+  // attempt() of a launch; the sentence names the kernel.
+  Status launched(cudaError_t error);
 
  private:
   Status check_data();

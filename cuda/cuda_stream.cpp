@@ -19,6 +19,7 @@ Status CudaStream::initialize() {
 
 CudaStream::~CudaStream() {
   const CurrentDevice current(cuda_device().ordinal());
+  const ApartFromCaptures apart;
   if (!is_capturing()) cudaStreamSynchronize(handle_);
   {
     const std::lock_guard lock(cuda_device().mutex_);
@@ -33,6 +34,10 @@ Status CudaStream::attempt(cudaError_t error, const char* what) {
   return status;
 }
 
+Status CudaStream::launched(cudaError_t error) {
+  return error == cudaSuccess ? Status() : attempt(error, fmt::format("launching {}", last_kernel).c_str());
+}
+
 bool CudaStream::is_capturing() const {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   return cudaStreamIsCapturing(handle_, &status) == cudaSuccess && status != cudaStreamCaptureStatusNone;
@@ -40,6 +45,7 @@ bool CudaStream::is_capturing() const {
 
 Status CudaStream::copy(void* to, const void* from, size_t size, cudaMemcpyKind kind) {
   const CurrentDevice current(cuda_device().ordinal());
+  const ApartFromCaptures apart;
   const bool upload = kind == cudaMemcpyHostToDevice;
   if (is_capturing()) {
     return {LOWBIT_UNSUPPORTED, fmt::format("{}: the stream is being captured, and the graph would keep a host pointer",
@@ -66,6 +72,8 @@ Status CudaStream::copy_to_host(void* host, const void* data, uint64_t offset, s
 Status CudaStream::synchronize() {
   LOWBIT_TRY(fault());
   const CurrentDevice current(cuda_device().ordinal());
+  const ApartFromCaptures apart;
+  if (is_capturing()) return {LOWBIT_UNSUPPORTED, "synchronize: the stream is being captured, and nothing runs in it"};
   LOWBIT_TRY(attempt(cudaStreamSynchronize(handle_), "waiting for the stream"));
   return bad_data_sentence_ == nullptr ? Status() : check_data();
 }

@@ -23,6 +23,12 @@ struct Grid {
   size_t shared_bytes = 0;  // dynamic, what dynamic_shared() points to
 };
 
+// LOWBIT_UNSUPPORTED for more than a grid has along x.
+inline Status check_blocks(int64_t blocks) {
+  if (blocks <= INT32_MAX) return {};
+  return {LOWBIT_UNSUPPORTED, "the output is larger than the cuda backend's grids"};
+}
+
 // launch<kernel<...>>(stream, {blocks, threads}, arguments...)
 template <auto kernel, typename... Arguments>
 Status launch(core::Stream& stream, const Grid& grid, const Arguments&... arguments) {
@@ -34,7 +40,7 @@ Status launch(core::Stream& stream, const Grid& grid, const Arguments&... argume
   config.blockDim = dim3(grid.threads);
   config.dynamicSmemBytes = grid.shared_bytes;
   config.stream = on.handle();
-  return on.attempt(cudaLaunchKernelEx(&config, kernel, arguments...), "launching a kernel");
+  return on.launched(cudaLaunchKernelEx(&config, kernel, arguments...));
 }
 
 }  // namespace lowbit::core::cuda

@@ -64,7 +64,7 @@ Status project_dp4a(Stream& stream, const Operation& op) {
   LOWBIT_TRY(make_problem(op, &p));
   return for_formats(*op.weight, op.input.format, [&]<lowbit_format kFormat, bool kSigned>() {
     if (p.M == 1) return launch_split<decode_dp4a<kFormat, kSigned, 1>, 1>(stream, p);
-    return launch_split<decode_dp4a<kFormat, kSigned, 8>, 8>(stream, p);
+    return launch_split<decode_dp4a<kFormat, kSigned, 8>, 8, 1>(stream, p);
   });
 }
 

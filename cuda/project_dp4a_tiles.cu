@@ -7,6 +7,7 @@
 #include "launch.h"
 #include "projection.h"
 #include "ptx.h"
+#include "tile_grid.h"
 
 namespace lowbit::core::cuda {
 namespace {
@@ -61,12 +62,12 @@ struct Tile {
 };
 
 template <lowbit_format kFormat, bool kSigned>
-__global__ void __launch_bounds__(kThreads) tiles_dp4a(const Problem p) {
+__global__ void __launch_bounds__(kThreads) tiles_dp4a(const Problem p, const TileGrid grid) {
   using T = Tile<kFormat>;
   using W = typename T::W;
   uint4* shared = dynamic_shared<uint4>();
-  const int z = static_cast<int>(blockIdx.z), panel0 = static_cast<int>(blockIdx.y) * kPanels;
-  const int m0 = static_cast<int>(blockIdx.x) * kRows;
+  const TileGrid::Place place = grid.place();
+  const int panel0 = place.column * kPanels, m0 = place.row * kRows, z = place.z;
   const int steps = p.S * p.segment_steps.value;
   // This thread's columns are chunk g of a panel; its rows are four, 16 apart.
   const int g = static_cast<int>(threadIdx.x) % 8, panel = static_cast<int>(threadIdx.x) / 8 % kPanels,
@@ -120,10 +121,11 @@ template <typename Operation>
 Status project_dp4a_tiles(Stream& stream, const Operation& op) {
   Problem p{};
   LOWBIT_TRY(make_problem(op, &p));
-  const dim3 blocks(static_cast<unsigned>(ceil_div(p.M, kRows)),
-                    static_cast<unsigned>(ceil_div(p.N, kPanels * kPanel32Columns)), static_cast<unsigned>(p.Z));
+  TileGrid grid;
+  LOWBIT_TRY(make_tile_grid(p, ceil_div(p.M, kRows), ceil_div(p.N, kPanels * kPanel32Columns), &grid));
   return for_formats(*op.weight, op.input.format, [&]<lowbit_format kFormat, bool kSigned>() {
-    return launch<tiles_dp4a<kFormat, kSigned>>(stream, {blocks, kThreads, Tile<kFormat>::kSharedBytes}, p);
+    return launch<tiles_dp4a<kFormat, kSigned>>(stream, {grid.blocks(p), kThreads, Tile<kFormat>::kSharedBytes}, p,
+                                                grid);
   });
 }
 

@@ -9,6 +9,7 @@
 #include "kernels.h"
 #include "launch.h"
 #include "mma_operands.h"
+#include "tile_grid.h"
 #include "tuning.h"
 
 namespace lowbit::core::cuda {
@@ -103,15 +104,15 @@ __device__ __forceinline__ uint4 before_end(const uint4& run, int left) {
 }
 
 template <lowbit_format kFormat, bool kSigned, int kPanels, int kOctets>
-__global__ void __launch_bounds__(kThreads) tiles_mma(const Problem p) {
+__global__ void __launch_bounds__(kThreads) tiles_mma(const Problem p, const TileGrid grid) {
   using T = Tile<kFormat, kPanels, kOctets>;
   using W = typename T::W;
   constexpr int kStages = tuning::kTileStages;
   uint4* shared = dynamic_shared<uint4>();
   const int warp = static_cast<int>(threadIdx.x) / kWarp, g = static_cast<int>(threadIdx.x) % kWarp / 4,
             t = static_cast<int>(threadIdx.x) % 4;
-  const int panel0 = static_cast<int>(blockIdx.y) * T::kBlockPanels, z = static_cast<int>(blockIdx.z);
-  const int m0 = static_cast<int>(blockIdx.x) * T::kBlockRows;
+  const TileGrid::Place place = grid.place();
+  const int panel0 = place.column * T::kBlockPanels, m0 = place.row * T::kBlockRows, z = place.z;
   const int warp_panel = warp % 2 * kPanels, warp_row = warp / 2 * 8 * kOctets;
   const int steps = p.S * p.segment_steps.value;
   const Fetch<T> fetch(p, m0, z, panel0);
@@ -177,10 +178,10 @@ __global__ void __launch_bounds__(kThreads) tiles_mma(const Problem p) {
 template <lowbit_format kFormat, bool kSigned, int kPanels, int kOctets>
 Status launch_tiles(Stream& stream, const Problem& p) {
   using T = Tile<kFormat, kPanels, kOctets>;
-  const dim3 blocks(static_cast<unsigned>(ceil_div(p.M, T::kBlockRows)),
-                    static_cast<unsigned>(ceil_div(p.N, T::kBlockPanels * kPanel32Columns)),
-                    static_cast<unsigned>(p.Z));
-  return launch<tiles_mma<kFormat, kSigned, kPanels, kOctets>>(stream, {blocks, kThreads, T::kSharedBytes}, p);
+  TileGrid grid;
+  LOWBIT_TRY(make_tile_grid(p, ceil_div(p.M, T::kBlockRows), ceil_div(p.N, T::kBlockPanels * kPanel32Columns), &grid));
+  return launch<tiles_mma<kFormat, kSigned, kPanels, kOctets>>(stream, {grid.blocks(p), kThreads, T::kSharedBytes}, p,
+                                                               grid);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ namespace lowbit::core::cuda {
 namespace {
 
 constexpr int kThreads = 128;
+constexpr int kMostRows = 65535;  // of a grid
 
 struct WeightCodes {
   const uint8_t* packed;
@@ -24,9 +25,9 @@ struct WeightCodes {
 
 __global__ void __launch_bounds__(kThreads)
     scalar(const Problem p, const WeightCodes code, const lowbit_format format) {
-  const int n = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x);
+  const int n = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (n >= p.N) return;
-  for (int row = static_cast<int>(blockIdx.x); row < p.M * p.Z; row += static_cast<int>(gridDim.x)) {
+  for (int row = static_cast<int>(blockIdx.y); row < p.M * p.Z; row += static_cast<int>(gridDim.y)) {
     const int m = row / p.Z, z = row % p.Z;
     int64_t codes = 0;
     double floats = 0;
@@ -55,8 +56,8 @@ Status project_scalar(Stream& stream, const Operation& op) {
   LOWBIT_TRY(make_problem(op, &p));
   const WeightCodes codes{p.weights, op.weight->format(), op.weight->shape()};
   const auto columns = static_cast<unsigned>(ceil_div(p.N, kThreads));
-  const auto rows = static_cast<unsigned>(std::min(p.M * p.Z, 1 << 20));
-  return launch<scalar>(stream, {dim3(rows, columns), kThreads}, p, codes, op.input.format);
+  const auto rows = static_cast<unsigned>(std::min(p.M * p.Z, kMostRows));
+  return launch<scalar>(stream, {dim3(columns, rows), kThreads}, p, codes, op.input.format);
 }
 
 template Status project_scalar(Stream&, const LowrankProjection&);

@@ -12,6 +12,7 @@
 #include "projection.h"
 #include "ptx.h"
 #include "ptx_sm90a.h"
+#include "tile_grid.h"
 #include "warp.h"
 
 namespace lowbit::core::cuda {
@@ -38,7 +39,8 @@ constexpr size_t kSharedBytes = sizeof(Shared) + alignof(Stage);
 
 // Rows of activations that lie evenly; a tile does not reach from one batch into the next.
 struct Batches {
-  int rows, tiles;        // of a batch
+  int rows;               // of a batch
+  Divisor tiles;          // of a batch
   Divisor segment_steps;  // of kDepth
 };
 
@@ -47,11 +49,11 @@ struct BlockTile {
   int batch, row, panel, z;  // the first row within the batch, the first panel
   Divisor segment_steps;     // of kDepth, as all steps
   int steps;
-  __device__ BlockTile(const Problem& p, const Batches& batches)
-      : batch(static_cast<int>(blockIdx.x) / batches.tiles),
-        row(static_cast<int>(blockIdx.x) % batches.tiles * kRows),
-        panel(static_cast<int>(blockIdx.y) * kPanels),
-        z(static_cast<int>(blockIdx.z)),
+  __device__ BlockTile(const Problem& p, const Batches& batches, const TileGrid::Place& place)
+      : batch(batches.tiles.divide(place.row)),
+        row((place.row - batch * batches.tiles.value) * kRows),
+        panel(place.column * kPanels),
+        z(place.z),
         segment_steps(batches.segment_steps),
         steps(p.S * segment_steps.value) {}
 };
@@ -89,11 +91,11 @@ __device__ __forceinline__ void load_weights(const uint4* chunks, int g, int t, 
 }
 
 template <bool kSigned>
-__global__ void __launch_bounds__(kThreads, 1)
-    tiles_wgmma(const Problem p, const Batches batches, const __grid_constant__ TensorMap activations) {
+__global__ void __launch_bounds__(kThreads, 1) tiles_wgmma(const Problem p, const TileGrid grid, const Batches batches,
+                                                           const __grid_constant__ TensorMap activations) {
   Shared& shared = *aligned_shared<Shared>();
   const int thread = static_cast<int>(threadIdx.x);
-  const BlockTile tile(p, batches);
+  const BlockTile tile(p, batches, grid.place());
   if (thread == 0) {
     for (int stage = 0; stage < kStages; ++stage) {
       barrier_init(&shared.full[stage], 1);
@@ -149,9 +151,10 @@ __global__ void __launch_bounds__(kThreads, 1)
 
 template <bool kSigned>
 Status launch_tiles(Stream& stream, const Problem& p, const Batches& batches, const TensorMap& activations) {
-  const dim3 blocks(static_cast<unsigned>(p.M / batches.rows * batches.tiles),
-                    static_cast<unsigned>(ceil_div(p.N, kPanels * kPanel32Columns)), static_cast<unsigned>(p.Z));
-  return launch<tiles_wgmma<kSigned>>(stream, {blocks, kThreads, kSharedBytes}, p, batches, activations);
+  const int64_t row_tiles = int64_t{p.M / batches.rows} * batches.tiles.value;
+  TileGrid grid;
+  LOWBIT_TRY(make_tile_grid(p, row_tiles, ceil_div(p.N, kPanels * kPanel32Columns), &grid));
+  return launch<tiles_wgmma<kSigned>>(stream, {grid.blocks(p), kThreads, kSharedBytes}, p, grid, batches, activations);
 }
 
 }  // namespace
@@ -162,7 +165,7 @@ Status project_wgmma(Stream& stream, const Operation& op) {
   LOWBIT_TRY(make_problem(op, &p));
   // Where there is one head, batches follow each other evenly.
   const int heads = p.input_batch / p.T.value, rows = heads == 1 ? p.M : p.T.value;
-  const Batches batches{rows, static_cast<int>(ceil_div(rows, kRows)),
+  const Batches batches{rows, Divisor(static_cast<int>(ceil_div(rows, kRows))),
                         Divisor(static_cast<int>(ceil_div(p.K, kDepth)))};
   const auto row_bytes = static_cast<uint64_t>(p.value_stride) * sizeof(uint32_t),
              row_count = static_cast<uint64_t>(rows), head_count = static_cast<uint64_t>(heads);
@@ -174,7 +177,7 @@ Status project_wgmma(Stream& stream, const Operation& op) {
       .box_rows = kRows,
   };
   TensorMap activations;
-  LOWBIT_TRY(make_tensor_map(codes, &activations));
+  LOWBIT_TRY(make_tensor_map("input.values", codes, &activations));
   return op.input.format == LOWBIT_UINT8 ? launch_tiles<false>(stream, p, batches, activations)
                                          : launch_tiles<true>(stream, p, batches, activations);
 }

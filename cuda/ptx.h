@@ -1,4 +1,4 @@
-// What kernels ask of the machine beyond CUDA C++: the only place with PTX. The tests' emulator brings functions of the
+// What kernels ask of the machine beyond CUDA C++; with ptx_sm90a.h the only place with PTX. The tests' emulator brings functions of the
 // same names (tests/emulation/ptx.h), so that a host compiler can build every kernel.
 #pragma once
 

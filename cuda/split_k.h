@@ -119,6 +119,12 @@ class TileSums {
  private:
   static constexpr int kOwned = (kOutputs + kDecodeThreads - 1) / kDecodeThreads;
   static __device__ int output_of(int i) { return i * kDecodeThreads + static_cast<int>(threadIdx.x); }
+  static __device__ int row_of(const DecodeTile<kRows>& tile, int i) {
+    return tile.m0 + output_of(i) / static_cast<int>(kPanel32Columns);
+  }
+  static __device__ int column_of(const DecodeTile<kRows>& tile, int i) {
+    return (tile.panel * static_cast<int>(kPanel32Columns)) + output_of(i) % static_cast<int>(kPanel32Columns);
+  }
 
   int* shared_;
   int64_t owned_[kOwned] = {};
@@ -127,34 +133,45 @@ class TileSums {
 template <int kRows>
 __device__ void TileSums<kRows>::store(const Problem& p, const Split& split, const DecodeTile<kRows>& tile) {
   const int splits = static_cast<int>(gridDim.y);
+  // Asked for before the splits are waited for.
+  float inputs[kOwned], weights[kOwned];
+#pragma unroll
+  for (int i = 0; i < kOwned; ++i) {
+    inputs[i] = input_scale(p, min(row_of(tile, i), p.M - 1), tile.z);
+    weights[i] = weight_scale(p, tile.z, min(column_of(tile, i), p.N - 1));
+  }
   if (splits > 1) {
     int64_t* partials = split.partials + static_cast<int64_t>(blockIdx.x) * splits * kOutputs;
     unsigned int& ticket = split.tickets[blockIdx.x];
     for (int i = 0; i < kOwned && output_of(i) < kOutputs; ++i) {
       partials[static_cast<int>(blockIdx.y) * kOutputs + output_of(i)] = owned_[i];
     }
-    fence_device();
     __syncthreads();
-    if (threadIdx.x == 0) shared_[0] = atomicAdd(&ticket, 1u) == static_cast<unsigned>(splits - 1);
+    if (threadIdx.x == 0) {
+      // Both fences in the thread of the atomic: with the barriers they order the whole block's accesses.
+      fence_device();
+      const bool is_last = atomicAdd(&ticket, 1u) == static_cast<unsigned>(splits - 1);
+      fence_device();
+      if (is_last) atomicExch(&ticket, 0u);
+      shared_[0] = is_last;
+    }
     __syncthreads();
     if (shared_[0] == 0) return;
-    fence_device();
-    if (threadIdx.x == 0) atomicExch(&ticket, 0u);
     for (int i = 0; i < kOwned && output_of(i) < kOutputs; ++i) {
       owned_[i] = 0;
       for (int s = 0; s < splits; ++s) owned_[i] += __ldcg(&partials[s * kOutputs + output_of(i)]);
     }
   }
-  for (int i = 0; i < kOwned && output_of(i) < kOutputs; ++i) {
-    const int m = tile.m0 + output_of(i) / static_cast<int>(kPanel32Columns);
-    const int n = tile.panel * static_cast<int>(kPanel32Columns) + output_of(i) % static_cast<int>(kPanel32Columns);
-    if (m >= p.M || n >= p.N) continue;
-    output_row(p, m, tile.z)[n] =
-        scaled(p, __ll2float_rn(owned_[i]), input_scale(p, m, tile.z), weight_scale(p, tile.z, n));
+#pragma unroll
+  for (int i = 0; i < kOwned; ++i) {
+    const int m = row_of(tile, i), n = column_of(tile, i);
+    if (output_of(i) >= kOutputs || m >= p.M || n >= p.N) continue;
+    output_row(p, m, tile.z)[n] = scaled(p, __ll2float_rn(owned_[i]), inputs[i], weights[i]);
   }
 }
 
-// How many splits: the fewest for which whole waves of `resident` blocks take the least time, counted in a warp's steps.
+// How many splits: the fewest for which whole waves of `resident` blocks take the least time, counted in a warp's steps;
+// more only for a gain that is worth the scratch.
 inline int choose_splits(int64_t tiles, int64_t steps, int64_t resident) {
   if (tiles > Control::kTickets) return 1;
   int best = 1;
@@ -162,20 +179,21 @@ inline int choose_splits(int64_t tiles, int64_t steps, int64_t resident) {
   for (int splits = 1; splits <= tuning::kMostSplits && splits <= steps; ++splits) {
     const int64_t rounds = ceil_div(ceil_div(steps, splits), tuning::kDecodeWarps);
     const int64_t time = ceil_div(tiles * splits, resident) * (rounds + tuning::kDecodeBlockOverhead);
-    if (time < least) least = time, best = splits;
+    if (time <= least - least / 32) least = time, best = splits;
   }
   return best;
 }
 
-// Splits K and launches a decode kernel(Problem, Split). more_shared(steps of a split) is the shared memory that it
+// Splits K and launches a decode kernel(Problem, Split) of which kBlocks live on a multiprocessor. more_shared(steps of a split) is the shared memory that it
 // wants beside the sums, in bytes.
-template <auto kernel, int kRows, typename MoreShared = size_t (*)(int)>
+template <auto kernel, int kRows, int kBlocks = tuning::decode_blocks(kRows), typename MoreShared = size_t (*)(int)>
 Status launch_split(
     Stream& stream, const Problem& p, MoreShared more_shared = [](int) -> size_t { return 0; }) {
   CudaStream& on = static_cast<CudaStream&>(stream);
   const int steps = p.S * p.segment_steps.value, panels = static_cast<int>(ceil_div(p.N, kPanel32Columns));
   const int64_t tiles = panels * p.Z * ceil_div(p.M, kRows);
-  const int64_t resident = int64_t{on.cuda_device().multiprocessors()} * tuning::decode_blocks(kRows);
+  LOWBIT_TRY(check_blocks(tiles));
+  const int64_t resident = int64_t{on.cuda_device().multiprocessors()} * kBlocks;
   const int most = choose_splits(tiles, steps, resident);
   Split split{steps, static_cast<int>(ceil_div(steps, most)), panels, nullptr, on.control()->tickets};
   const auto splits = static_cast<unsigned>(ceil_div(steps, split.steps_a_split));  // none of them empty

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "apart_from_captures.h"
 #include "error.h"
 
 namespace lowbit::core::cuda {
 
 Staging::~Staging() {
+  const ApartFromCaptures apart;
   for (const Slot& slot : slots_) {
     if (slot.sent != nullptr) cudaEventDestroy(slot.sent);
     if (slot.pinned != nullptr) cudaFreeHost(slot.pinned);

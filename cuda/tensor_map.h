@@ -19,6 +19,9 @@ struct BoxedBytes {
   uint32_t box_bytes;   // of a row: 128, the width of the swizzle
   uint32_t box_rows;    // up to 256
 };
-Status make_tensor_map(const BoxedBytes& bytes, TensorMap* map);
+// `what` is said of a tensor that the driver refuses.
+Status make_tensor_map(const char* what, const BoxedBytes& bytes, TensorMap* map);
+// Whether the driver knows them.
+bool can_make_tensor_maps();
 
 }  // namespace lowbit::core::cuda

@@ -16,7 +16,8 @@ constexpr int kMostSplits = 64;
 // Sparse decode: a block gathers where less than this share (in quarters) of its rows of a panel is needed.
 constexpr int kGatherBelowQuarters = 3;
 
-// Tiles of mma: stages of the cp.async pipeline. Three 16 KB stages let two blocks live on every device from sm_80.
+// Tiles of mma: stages of the cp.async pipeline. Three of 16 KB (binary: 18) let two blocks live on every device from sm_80,
+// but for binary on sm_86 and sm_89.
 constexpr int kTileStages = 3;
 
 }  // namespace lowbit::core::cuda::tuning

@@ -15,7 +15,18 @@
 namespace lowbit::core {
 namespace {
 
-constexpr int64_t kRowCounts = 5;
+// Sizes of projections: the first counts of rows that a kernel takes and some that fill further tiles; and once a depth at
+// which work is split and buffers are used again. Rows of codes take a multiple of 16 bytes.
+constexpr int64_t kDepth = 45, kLargeDepth = 589;
+std::vector<int64_t> row_counts(const KernelRow& kernel) {
+  std::vector<int64_t> counts;
+  for (int64_t rows = kernel.min_rows; rows < kernel.min_rows + 5; ++rows) counts.push_back(rows);
+  for (int64_t rows : {9, 17}) {
+    if (rows > counts.back()) counts.push_back(rows);
+  }
+  std::erase_if(counts, [&](int64_t rows) { return rows > kernel.max_rows; });
+  return counts;
+}
 
 std::string identity(const Device& device, const KernelRow& kernel) {
   return fmt::format("{} on {} '{}'", kernel.name, device.info().backend, device.info().name);
@@ -59,20 +70,27 @@ Status compare(const std::shared_ptr<Device>& device, const KernelRow& kernel, c
   return {};
 }
 
-// Every pair of formats the kernel takes; a set that is empty stands for one run without. Projections with the first
-// few counts of rows that the kernel is made for.
+// Every pair of formats the kernel takes; a set that is empty stands for one run without.
 Status test(const std::shared_ptr<Device>& device, const KernelRow& kernel, std::string* wrong) {
   const FloatEnvironment environment;
+  const auto wanted = [](FormatSet set, lowbit_format f) { return set.empty() ? f == LOWBIT_INT8 : set.contains(f); };
+  const bool is_projection =
+      kernel.operation() == LOWBIT_LOWRANK_PROJECTION || kernel.operation() == LOWBIT_DECODER_TAIL;
+  std::vector<std::pair<int64_t, int64_t>> sizes;  // rows, depth
+  for (int64_t rows : row_counts(kernel)) sizes.push_back({rows, kDepth});
+  if (!is_projection) sizes.resize(1);
   for (int a = LOWBIT_INT8; a <= LOWBIT_F32; ++a) {
     for (int w = LOWBIT_INT8; w <= LOWBIT_F32; ++w) {
-      const GuardCase guard_case{static_cast<lowbit_format>(a), static_cast<lowbit_format>(w), kernel.min_rows,
-                                 std::min(kernel.min_rows + kRowCounts - 1, kernel.max_rows)};
-      const auto wanted = [](FormatSet set, lowbit_format f) {
-        return set.empty() ? f == LOWBIT_INT8 : set.contains(f);
-      };
-      if (!wanted(kernel.activations, guard_case.activations) || !wanted(kernel.weights, guard_case.weights)) continue;
-      LOWBIT_TRY(compare(device, kernel, guard_case, wrong));
-      if (!wrong->empty()) return {};
+      const auto activations = static_cast<lowbit_format>(a), weights = static_cast<lowbit_format>(w);
+      if (!wanted(kernel.activations, activations) || !wanted(kernel.weights, weights)) continue;
+      for (const auto& [rows, depth] : sizes) {
+        LOWBIT_TRY(compare(device, kernel, {activations, weights, rows, depth}, wrong));
+        if (!wrong->empty()) return {};
+      }
+      if (is_projection && activations == LOWBIT_INT8) {
+        LOWBIT_TRY(compare(device, kernel, {activations, weights, kernel.min_rows, kLargeDepth}, wrong));
+        if (!wrong->empty()) return {};
+      }
     }
   }
   return {};

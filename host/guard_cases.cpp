@@ -97,26 +97,27 @@ Status run_pack_weight(Rig& rig, const KernelRow& kernel, const GuardCase& c, st
 }
 
 // Codes over the whole range of the format, packed into words by hand; floats for format f32.
-Status activations(Rig& rig, lowbit_format format, int64_t tokens, ActivationOperand* operand) {
-  const int64_t words = ceil_div(K, 4);
+Status activations(Rig& rig, lowbit_format format, int64_t tokens, int64_t depth, ActivationOperand* operand) {
+  const int64_t words = ceil_div(depth, 4);
   operand->format = format;
   operand->scale = 0.125f;
   if (format == LOWBIT_F32) {
     operand->scale = 1.0f;
-    return rig.tensor(LOWBIT_TYPE_F32, {B, H, tokens, K}, samples(B * H * tokens * K).data(), &operand->values);
+    return rig.tensor(LOWBIT_TYPE_F32, {B, H, tokens, depth}, samples(B * H * tokens * depth).data(), &operand->values);
   }
   std::vector<uint32_t> packed(static_cast<size_t>(B * H * tokens * words));
-  for (int64_t i = 0; i < B * H * tokens * K; ++i) {
+  for (int64_t i = 0; i < B * H * tokens * depth; ++i) {
     const int top = qmax(format), spread = static_cast<int>(i * 7919 % (2 * top + 1)) - top;
     const int code = format == LOWBIT_UINT8 ? std::abs(spread) : spread;
-    packed[static_cast<size_t>(i / K * words + i % K / 4)] |= static_cast<uint32_t>(code & 0xff) << (8 * (i % K % 4));
+    packed[static_cast<size_t>(i / depth * words + i % depth / 4)] |= static_cast<uint32_t>(code & 0xff)
+                                                                      << (8 * (i % depth % 4));
   }
   return rig.tensor(LOWBIT_TYPE_I32, {B, H, tokens, words}, packed.data(), &operand->values);
 }
 
-Status weight(Rig& rig, const KernelRow& kernel, lowbit_format format, std::unique_ptr<Weight>* made) {
-  std::vector<uint8_t> packed(static_cast<size_t>(packed_size(format, H * K * N)));
-  for (int64_t i = 0; i < H * K * N; ++i) {
+Status weight(Rig& rig, const KernelRow& kernel, lowbit_format format, int64_t depth, std::unique_ptr<Weight>* made) {
+  std::vector<uint8_t> packed(static_cast<size_t>(packed_size(format, H * depth * N)));
+  for (int64_t i = 0; i < H * depth * N; ++i) {
     const int spread = static_cast<int>(i * 5237 % 255) - 127;
     put_packed_code(packed.data(), format, i,
                     format == LOWBIT_INT8     ? spread
@@ -124,37 +125,31 @@ Status weight(Rig& rig, const KernelRow& kernel, lowbit_format format, std::uniq
                                               : spread % 2);
   }
   std::vector<float> scales = samples(kernel.operation() == LOWBIT_DECODER_TAIL ? N : H * N);
-  const lowbit_weight_desc desc{sizeof(desc),  kernel.operation(), format,       H, K, N, packed.data(),
+  const lowbit_weight_desc desc{sizeof(desc),  kernel.operation(), format,       H, depth, N, packed.data(),
                                 packed.size(), scales.data(),      scales.size()};
   return Weight::upload(rig.device(), desc, kernel.preferred_layout(), made);
 }
 
 Status run_lowrank_projection(Rig& rig, const KernelRow& kernel, const GuardCase& c, std::vector<uint32_t>* out) {
   std::unique_ptr<Weight> w;
-  LOWBIT_TRY(weight(rig, kernel, c.weights, &w));
-  for (int64_t tokens = c.first_rows; tokens <= c.last_rows; ++tokens) {
-    LowrankProjection op{{}, w.get(), {}, 0.5f, B, H, H, tokens, K, N};
-    LOWBIT_TRY(activations(rig, c.activations, tokens, &op.input));
-    LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_F32, {B, H, tokens, N}, nullptr, &op.output));
-    LOWBIT_TRY(rig.stream().begin());
-    LOWBIT_TRY(launch(rig.stream(), kernel, op));
-    LOWBIT_TRY(rig.read(op.output, out));
-  }
-  return {};
+  LOWBIT_TRY(weight(rig, kernel, c.weights, c.depth, &w));
+  LowrankProjection op{{}, w.get(), {}, 0.5f, B, H, H, c.rows, c.depth, N};
+  LOWBIT_TRY(activations(rig, c.activations, c.rows, c.depth, &op.input));
+  LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_F32, {B, H, c.rows, N}, nullptr, &op.output));
+  LOWBIT_TRY(rig.stream().begin());
+  LOWBIT_TRY(launch(rig.stream(), kernel, op));
+  return rig.read(op.output, out);
 }
 
 Status run_decoder_tail(Rig& rig, const KernelRow& kernel, const GuardCase& c, std::vector<uint32_t>* out) {
   std::unique_ptr<Weight> w;
-  LOWBIT_TRY(weight(rig, kernel, c.weights, &w));
-  for (int64_t tokens = c.first_rows; tokens <= c.last_rows; ++tokens) {
-    DecoderTail op{{}, w.get(), {}, B, H, tokens, K, N};
-    LOWBIT_TRY(activations(rig, c.activations, tokens, &op.input));
-    LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_F32, {B, 1, tokens, N}, nullptr, &op.output));
-    LOWBIT_TRY(rig.stream().begin());
-    LOWBIT_TRY(launch(rig.stream(), kernel, op));
-    LOWBIT_TRY(rig.read(op.output, out));
-  }
-  return {};
+  LOWBIT_TRY(weight(rig, kernel, c.weights, c.depth, &w));
+  DecoderTail op{{}, w.get(), {}, B, H, c.rows, c.depth, N};
+  LOWBIT_TRY(activations(rig, c.activations, c.rows, c.depth, &op.input));
+  LOWBIT_TRY(rig.tensor(LOWBIT_TYPE_F32, {B, 1, c.rows, N}, nullptr, &op.output));
+  LOWBIT_TRY(rig.stream().begin());
+  LOWBIT_TRY(launch(rig.stream(), kernel, op));
+  return rig.read(op.output, out);
 }
 
 Status run_rho_compress(Rig& rig, const KernelRow& kernel, const GuardCase& c, std::vector<uint32_t>* out) {

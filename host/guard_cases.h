@@ -10,10 +10,10 @@
 
 namespace lowbit::core {
 
-// Which of the formats a kernel takes, and a projection's counts of rows; what an operation has none of is ignored.
+// Which of the formats a kernel takes, and a projection's rows and depth; what an operation has none of is ignored.
 struct GuardCase {
   lowbit_format activations, weights;
-  int64_t first_rows, last_rows;
+  int64_t rows, depth;
 };
 
 // Runs the kernel's case on a stream and memory of its own and appends the words of its outputs to `out`; every NaN

@@ -29,7 +29,7 @@ constexpr LayoutSet kPanel32 = {Layout::panel32};
 constexpr Backend gpu = Backend::cuda;
 constexpr uint64_t MMA = LOWBIT_FEATURE_MMA_INT8;
 constexpr uint64_t WGMMA = LOWBIT_FEATURE_WGMMA;
-constexpr int64_t kMany = INT64_MAX;  // rows
+constexpr int64_t kMany = INT64_MAX;                        // rows
 constexpr int64_t kTile = 128 * 256, kSmallTile = 64 * 64;  // outputs
 #endif
 

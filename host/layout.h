@@ -2,7 +2,7 @@
 // which code index (bits of the format each) the code of (h, k, n) stands. Rows of the kernel table name the layouts
 // they read.
 //
-//   plain    [H][K][N]                          the portable order; every backend's scalar row reads it
+//   plain    [H][K][N]                          the portable order; the host's scalar rows read it
 //   panel8   [H][N/8][K/G][8][G]                G = 4 (int8, ternary) or 8 (binary): K and N padded to whole panels
 //   panel32  [H][N/32][K/G][32][G]              G = 4, 16 or 32: the codes of a 32-bit word; K padded to whole steps
 //

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <optional>
 #include <thread>
 
 #include "../cuda/divisor.h"
@@ -211,9 +212,35 @@ TEST_F(CudaTest, CaptureRefusesWhatAGraphCannotHold) {
   const Error copy = error_of([&] { stream.upload(buffer, host); });
   EXPECT_EQ(copy.status(), LOWBIT_UNSUPPORTED);
   EXPECT_THAT(copy.what(), HasSubstr("copy_to_device: the stream is being captured"));
+  EXPECT_EQ(error_of([&] { stream.synchronize(); }).status(), LOWBIT_UNSUPPORTED);
   // The capture itself is not harmed.
   Graph graph;
   EXPECT_EQ(cudaStreamEndCapture(native(stream), &graph.graph), cudaSuccess);
+}
+
+// Work on other streams, allocations and weights are no business of a capture, of the strictest mode even.
+TEST_F(CudaTest, ACaptureIsLeftAlone) {
+  device->warm_up();
+  const Stream captured(*device), other(*device);
+  const Buffer codes(*device, 16), scale(*device, 4);
+  std::optional<Buffer> used(std::in_place, *device, 64);
+  const std::vector<float> values(16, 2.0f);
+  captured.upload(*used, values);
+  quantize_pack(captured, {.input = tensor(*used, LOWBIT_TYPE_F32, {16}),
+                           .codes = tensor(codes, LOWBIT_TYPE_I32, {4}),
+                           .scales = tensor(scale, LOWBIT_TYPE_F32, {1})});
+  ASSERT_EQ(cudaStreamBeginCapture(native(captured), cudaStreamCaptureModeGlobal), cudaSuccess);
+  used.reset();  // its last use may not have run
+  const Buffer buffer(*device, 64);
+  for (int turn = 0; turn < 3; ++turn) other.upload(buffer, values);
+  other.synchronize();
+  const Operations operations(*device);
+  Graph graph;
+  ASSERT_EQ(cudaStreamEndCapture(native(captured), &graph.graph), cudaSuccess);
+  std::vector<uint32_t> got(4);
+  captured.download(got, codes);
+  captured.synchronize();
+  EXPECT_EQ(got, Words(4, 0x7f7f7f7f));
 }
 
 TEST_F(CudaTest, TheCallersStreamAndPointers) {
@@ -361,7 +388,8 @@ TEST_F(CudaErrorsTest, ALaunchThatFails) {
   emulation::fail_next("cudaLaunchKernelEx", cudaErrorNoKernelImageForDevice);
   const Error error = error_of([&] { operations.run(stream); });
   EXPECT_EQ(error.status(), LOWBIT_DRIVER_ERROR);
-  EXPECT_THAT(error.what(), HasSubstr("cudaErrorNoKernelImageForDevice"));
+  EXPECT_THAT(error.what(),
+              AllOf(HasSubstr("launching "), HasSubstr("_cuda"), HasSubstr("cudaErrorNoKernelImageForDevice")));
   operations.run(stream);  // it does not stick
   stream.synchronize();
 }

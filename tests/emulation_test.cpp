@@ -285,7 +285,8 @@ void expect_warpgroup_product() {
   const DeviceArray<int> device_d(64 * 128);
   core::cuda::TensorMap map;
   const uint64_t size = b.size();
-  ASSERT_TRUE(core::cuda::make_tensor_map({device_b.data(), {37, 130, 1, 1}, {48, size, size}, 128, 128}, &map).ok());
+  ASSERT_TRUE(
+      core::cuda::make_tensor_map("a test", {device_b.data(), {37, 130, 1, 1}, {48, size, size}, 128, 128}, &map).ok());
   run(multiply_by_warpgroup<kSigned>, 1, 128, 128 * 128 + 2048, device_a.data(), map, device_d.data(), 128 * 128);
   const std::vector<int> d = device_d.values();
   for (int m = 0; m < 64; ++m) {
@@ -307,7 +308,8 @@ TEST_F(EmulationDeathTest, ABarrierWaitsForBytesThatDoNotCome) {
   const DeviceArray<int8_t> bytes(128 * 128);
   const DeviceArray<int> d(64 * 128);
   core::cuda::TensorMap map;
-  ASSERT_TRUE(core::cuda::make_tensor_map({bytes.data(), {128, 128, 1, 1}, {128, 128, 128}, 128, 128}, &map).ok());
+  ASSERT_TRUE(
+      core::cuda::make_tensor_map("a test", {bytes.data(), {128, 128, 1, 1}, {128, 128, 128}, 128, 128}, &map).ok());
   EXPECT_DEATH(run(multiply_by_warpgroup<true>, 1, 128, 128 * 128 + 2048, bytes.data(), map, d.data(), 128),
                "128 wait at barrier_wait");
 }
@@ -315,8 +317,9 @@ TEST_F(EmulationDeathTest, ABarrierWaitsForBytesThatDoNotCome) {
 TEST(EmulatedDriver, RefusesMisalignedTensors) {
   const DeviceArray<int8_t> bytes(1024);
   core::cuda::TensorMap map;
-  EXPECT_FALSE(core::cuda::make_tensor_map({bytes.data() + 4, {64, 8, 1, 1}, {64, 512, 512}, 128, 8}, &map).ok());
-  EXPECT_FALSE(core::cuda::make_tensor_map({bytes.data(), {60, 8, 1, 1}, {60, 480, 480}, 128, 8}, &map).ok());
+  EXPECT_FALSE(
+      core::cuda::make_tensor_map("a test", {bytes.data() + 4, {64, 8, 1, 1}, {64, 512, 512}, 128, 8}, &map).ok());
+  EXPECT_FALSE(core::cuda::make_tensor_map("a test", {bytes.data(), {60, 8, 1, 1}, {60, 480, 480}, 128, 8}, &map).ok());
 }
 
 TEST_F(EmulationDeathTest, ADeviceBeforeSm80MultipliesTiles) {

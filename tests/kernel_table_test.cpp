@@ -146,7 +146,8 @@ TEST(Choose, ByTheSize) {
   };
   const FakeDevice device(Backend::cpu, 0, rows);
   const auto of_size = [&](int64_t tokens, int64_t depth) {
-    return chosen(device, {LOWBIT_LOWRANK_PROJECTION, LOWBIT_INT8, LOWBIT_INT8, Layout::panel8, {{tokens, depth, 1, 0}}});
+    return chosen(device,
+                  {LOWBIT_LOWRANK_PROJECTION, LOWBIT_INT8, LOWBIT_INT8, Layout::panel8, {{tokens, depth, 1, 0}}});
   };
   EXPECT_EQ(of_size(1, 9), "one_row");
   EXPECT_EQ(of_size(2, 9), "any_size");

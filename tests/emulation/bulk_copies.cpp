@@ -109,8 +109,10 @@ void copy_box(void* to, const core::cuda::TensorMap* map, std::array<int64_t, 4>
 
 namespace lowbit::core::cuda {
 
+bool can_make_tensor_maps() { return true; }
+
 // Refuses what the driver refuses.
-Status make_tensor_map(const BoxedBytes& b, TensorMap* map) {
+Status make_tensor_map(const char*, const BoxedBytes& b, TensorMap* map) {
   bool is_right = emulation::is_aligned(b.data, 16) && b.box_bytes == emulation::kSwizzleBytes && b.box_rows >= 1 &&
                   b.box_rows <= 256;
   for (uint64_t extent : b.extents) is_right &= extent >= 1 && extent <= uint64_t{1} << 32;

@@ -186,7 +186,7 @@ typedef struct lowbit_query {
 
 typedef struct lowbit_candidate {
   const char* kernel; /* static */
-  int32_t selected;   /* non-zero for the one that a call would use */
+  int32_t selected;   /* non-zero for the one that a call would use whose size suits it: cuda has others for few rows */
   char reason[192];   /* why it was passed over; "" for the selected one and for those behind it */
 } lowbit_candidate;
 
@@ -199,7 +199,8 @@ LOWBIT_API lowbit_status lowbit_explain(const lowbit_device* device, const lowbi
 
 /* `size` bytes of device memory, aligned to 64. Contents are undefined. */
 LOWBIT_API lowbit_status lowbit_buffer_create(lowbit_device* device, uint64_t size, lowbit_buffer** buffer);
-/* Waits for the buffer's last use. NULL is allowed. */
+/* Waits for the buffer's last use; while a stream of the device is being captured the memory is freed later. NULL is
+ * allowed. */
 LOWBIT_API void lowbit_buffer_destroy(lowbit_buffer* buffer);
 /* What goes into lowbit_tensor.data. */
 LOWBIT_API void* lowbit_buffer_data(const lowbit_buffer* buffer);
@@ -220,7 +221,8 @@ LOWBIT_API lowbit_status lowbit_stream_synchronize(lowbit_stream* stream);
 /* Scratch memory belongs to the stream. It grows when a call needs more than any before it; reserving the most that
  * will be needed (lowbit_stream_scratch_size() after a trial run) keeps every later call from allocating. Bytes.
  * While a stream is captured into a graph nothing can grow: such a call is LOWBIT_NOT_READY. A graph uses the scratch of
- * the stream that it was captured on: it may not run beside other work of that stream, nor after its destruction. */
+ * the stream that it was captured on: it may not run beside other work of that stream or beside itself, nor after the
+ * stream's destruction. */
 LOWBIT_API lowbit_status lowbit_stream_reserve_scratch(lowbit_stream* stream, uint64_t size);
 LOWBIT_API uint64_t lowbit_stream_scratch_size(const lowbit_stream* stream);
 /* The kernel behind the stream's last operation, "" before the first. Static. */
