@@ -1,7 +1,8 @@
 // What every benchmark shares: the devices, memory, time by the GPU's own clock, and the way into the report.
 //
-// A benchmark is named <operation>/<formats>/<shape>/<graph|eager>/<who>. It verifies before it times: a subject is made
-// by a function that throws where the results are not those of the cpu backend, bit for bit, and the program then fails.
+// A benchmark is named <operation>/<formats>/<shape>/<graph|eager>/<who>. It verifies before it times: a subject is
+// made by a function that throws where the results are not those of the cpu backend, bit for bit, and the program then
+// fails.
 #pragma once
 
 #include <cuda_runtime.h>

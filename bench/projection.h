@@ -1,5 +1,5 @@
-// The operands of a projection: packed activations in, a scale a token in device memory, floats out. lowbit and its peers
-// compute the same outputs from them.
+// The operands of a projection: packed activations in, a scale a token in device memory, floats out. lowbit and its
+// peers compute the same outputs from them.
 #pragma once
 
 #include <span>
@@ -8,8 +8,8 @@
 
 namespace lowbit::bench {
 
-// Activations in int8. lowrank_projection: x [B, Hi, T, K] with w [H, K, N]; decoder_tail: y [B, H, T, K] with w [H*K, N],
-// and Hi is H.
+// Activations in int8. lowrank_projection: x [B, Hi, T, K] with w [H, K, N]; decoder_tail: y [B, H, T, K] with w [H*K,
+// N], and Hi is H.
 struct ProjectionShape {
   lowbit_operation operation = LOWBIT_LOWRANK_PROJECTION;
   lowbit_format weights = LOWBIT_INT8;

@@ -4,8 +4,8 @@
 
 namespace lowbit::core::cuda {
 
-// For a scope, this thread's calls are none that a capture of another thread has to fear: what is allocated and waited for
-// here has no part in it.
+// For a scope, this thread's calls are none that a capture of another thread has to fear: what is allocated and waited
+// for here has no part in it.
 class ApartFromCaptures {
  public:
   ApartFromCaptures() { cudaThreadExchangeStreamCaptureMode(&mode_); }

@@ -8,8 +8,9 @@
 
 namespace lowbit::core::cuda {
 
-// Of 0 <= n < 2^31. With 2^(s-1) < value <= 2^s and m = ceil(2^(31+s) / value), n m / 2^(31+s) exceeds n / value by less
-// than 1 / value: Granlund and Montgomery, Division by Invariant Integers using Multiplication (1994), theorem 4.2.
+// Of 0 <= n < 2^31. With 2^(s-1) < value <= 2^s and m = ceil(2^(31+s) / value), n m / 2^(31+s) exceeds n / value by
+// less than 1 / value: Granlund and Montgomery, Division by Invariant Integers using Multiplication (1994), theorem
+// 4.2.
 struct Divisor {
   int value = 1;
   uint32_t multiplier = 0;

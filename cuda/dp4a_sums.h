@@ -1,5 +1,5 @@
-// A panel of 32 columns times rows of activations by dp4a: with lane = 4 g + t, a lane sums the columns 4g..4g+3 over its
-// own share of K.
+// A panel of 32 columns times rows of activations by dp4a: with lane = 4 g + t, a lane sums the columns 4g..4g+3 over
+// its own share of K.
 #pragma once
 
 #include "ptx.h"

@@ -51,8 +51,8 @@ struct PanelSums {
     }
   }
 
-  // Scales and stores the octet's outputs: rows m .. m + 7, of which the lane has m + 2t and m + 2t + 1, whose scales are
-  // `inputs`, and its columns of the panel.
+  // Scales and stores the octet's outputs: rows m .. m + 7, of which the lane has m + 2t and m + 2t + 1, whose scales
+  // are `inputs`, and its columns of the panel.
   __device__ __forceinline__ void store(const Problem& p, const FourColumns& columns, int octet, int m, int z,
                                         const float (&inputs)[2], int t) {
     int outputs[2][4];

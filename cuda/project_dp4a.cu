@@ -1,8 +1,8 @@
 // Projections of few rows of activations with dp4a, the weights read once in their packed form.
 //
-// One row, K x N weights: bytes = K N / codes a byte, over 4.8 TB/s: 14 us (int8), 3.5 us (ternary), 1.7 us (binary) for
-// 8192 x 8192 on an H200. Operations: 11 instructions for 16 ternary codes of a column, 13 for 32 binary ones less
-// masks, so the integer pipes are half full at that speed; what decides is the loads under way.
+// One row, K x N weights: bytes = K N / codes a byte, over 4.8 TB/s: 14 us (int8), 3.5 us (ternary), 1.7 us (binary)
+// for 8192 x 8192 on an H200. A warp's batch of 2 KB takes 102, 320 or 558 instructions where memory allows 457: binary
+// is bound by its shifts and masks, the others by loads, so what decides is how many are under way.
 // A warp reads whole 512-byte rows of a panel, 16 bytes a lane, four loads or more before the first is used; the
 // activations come through L1, 16 bytes for 4 or 8 dp4a of each of 4 columns. K is split over warps and blocks.
 #include "dp4a_sums.h"

@@ -1,8 +1,9 @@
 // Projections of many rows of activations with dp4a, for devices before sm_80 (and where mma is barred).
 //
-// Bound by the integer pipe: 64 dp4a a clock and multiprocessor, 8 operations each. A block makes 64 rows by 64 columns.
-// Panels of weights and rows of activations pass through shared memory, a step of K at a time; while one is multiplied
-// the next is on its way in registers. A thread makes 4 rows by 4 columns: a quad of each is 4 + 4 words for 16 dp4a.
+// Bound by the integer pipe: 64 dp4a a clock and multiprocessor, 8 operations each. A block makes 64 rows by 64
+// columns. Panels of weights and rows of activations pass through shared memory, a step of K at a time; while one is
+// multiplied the next is on its way in registers. A thread makes 4 rows by 4 columns: a quad of each is 4 + 4 words for
+// 16 dp4a.
 #include "kernels.h"
 #include "launch.h"
 #include "projection.h"

@@ -3,8 +3,8 @@
 // Bytes and floor are those of one row (project_dp4a.cu); dp4a would need rows times its instructions, the tensor cores
 // need one mma for 16 columns, 8 rows and 32 steps of K. The weights are the operand of 16 rows: a lane's four columns
 // 4g..4g+3 make two of them, row g being column 4g + 2 s and row g + 8 column 4g + 2 s + 1. Which steps of K an mma
-// multiplies is free as long as both operands agree: those of a lane are its run, so that both come by 16-byte loads and
-// no operand passes through shared memory. K is split over warps and blocks.
+// multiplies is free as long as both operands agree: those of a lane are its run, so that both come by 16-byte loads
+// and no operand passes through shared memory. K is split over warps and blocks.
 #include "kernels.h"
 #include "mma_operands.h"
 #include "split_k.h"

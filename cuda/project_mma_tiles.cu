@@ -1,11 +1,11 @@
 // Projections of many rows of activations with mma.sync m16n8k32 (sm_80 and up).
 //
 // M 4096, K 4096, N 16384 int8: 550 G operations, 0.28 ms at the H200's 1979 TOPS, of which mma.sync reaches about two
-// thirds; bytes (16 + 64 + 268 MB) are a quarter of that. A block makes a tile of outputs from panels of weights and rows
-// of activations that a three-stage cp.async pipeline brings to shared memory, a step of K a stage. Weights lie there as
-// in global memory, permuted so that reading fragments strikes every bank once; activations as [16-byte run][row][lane],
-// likewise. Four warps, 2 x 2; two 16-byte reads feed four to eight mma. The outputs of a lane are four columns side by
-// side: scaled in registers and stored as 16 bytes.
+// thirds; bytes (16 + 64 + 268 MB) are a quarter of that. A block makes a tile of outputs from panels of weights and
+// rows of activations that a three-stage cp.async pipeline brings to shared memory, a step of K a stage. Weights lie
+// there as in global memory, permuted so that reading fragments strikes every bank once; activations as [16-byte
+// run][row][lane], likewise. Four warps, 2 x 2; two 16-byte reads feed four to eight mma. The outputs of a lane are
+// four columns side by side: scaled in registers and stored as 16 bytes.
 #include "kernels.h"
 #include "launch.h"
 #include "mma_operands.h"

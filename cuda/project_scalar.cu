@@ -1,8 +1,9 @@
-// Projections one output a thread, in the order of their definition: the answer of last resort, for sums of any depth and
-// for float activations. Bound by its loads: every weight is read M times, every activation N times, caches permitting.
+// Projections one output a thread, in the order of their definition: the answer of last resort, for sums of any depth
+// and for float activations. Bound by its loads: every weight is read M times, every activation N times, caches
+// permitting.
 //
-// Codes are summed in 64-bit integers, floats in float64 and in the reference's order: so they too give its bits, though
-// only `bounded` is promised.
+// Codes are summed in 64-bit integers, floats in float64 and in the reference's order: so they too give its bits,
+// though only `bounded` is promised.
 #include "kernels.h"
 #include "launch.h"
 #include "projection.h"

@@ -2,9 +2,9 @@
 // than 0. Zeros add nothing, so no bit changes.
 //
 // 6 % of the Hatchling's x * y is not zero. A row of a panel is 128 bytes, a whole line of the cache, over 4 steps of K
-// (int8), 16 (ternary) or 32 (binary): if the codes fell anywhere, 22 %, 63 % or 86 % of the rows would be needed. A block
-// counts and lists the needed rows of its share of K in shared memory, which costs reading the activations once. Where
-// too few can be left out it goes through all rows in order. K is split as for the dense kernels.
+// (int8), 16 (ternary) or 32 (binary): if the codes fell anywhere, 22 %, 63 % or 86 % of the rows would be needed. A
+// block counts and lists the needed rows of its share of K in shared memory, which costs reading the activations once.
+// Where too few can be left out it goes through all rows in order. K is split as for the dense kernels.
 #include "dp4a_sums.h"
 #include "kernels.h"
 #include "split_k.h"

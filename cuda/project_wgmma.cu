@@ -1,12 +1,12 @@
 // Projections of many rows of activations onto int8 weights with wgmma and TMA (sm_90a).
 //
-// M 4096, K 4096, N 16384: 550 G operations, 0.28 ms at the H200's 1979 TOPS. Shared memory is the other limit: a step of
-// 32 of K keeps the tensor cores busy for 256 clocks, in which wgmma reads 16 KB of activations, lanes read 8 KB of
-// weights, and 12 KB are written: 288 clocks at 128 bytes each, so 89 % of the peak is the most.
-// A block makes 256 columns by 128 rows. One warp feeds four stages of 128 steps of K: panels in bulk, as they lie in
-// memory, and a box of activations. Two warpgroups of 128 columns each hold weights as the operand in registers: a warp
-// has a panel, and its columns 4g + 2s, 4g + 2s + 1 are the rows g, g + 8 of product s. While one loads its weights the
-// other multiplies; a load under its own wgmma would make the compiler run them one by one.
+// M 4096, K 4096, N 16384: 550 G operations, 0.28 ms at the H200's 1979 TOPS. Shared memory is the other limit: a step
+// of 32 of K keeps the tensor cores busy for 256 clocks, in which wgmma reads 16 KB of activations, lanes read 8 KB of
+// weights, and 12 KB are written: 288 clocks at 128 bytes each, so 89 % of the peak is the most. A block makes 256
+// columns by 128 rows. One warp feeds four stages of 128 steps of K: panels in bulk, as they lie in memory, and a box
+// of activations. Two warpgroups of 128 columns each hold weights as the operand in registers: a warp has a panel, and
+// its columns 4g + 2s, 4g + 2s + 1 are the rows g, g + 8 of product s. While one loads its weights the other
+// multiplies; a load under its own wgmma would make the compiler run them one by one.
 #include "kernels.h"
 #include "launch.h"
 #include "projection.h"

@@ -7,7 +7,8 @@
 
 namespace lowbit::core::cuda {
 
-// The instantiation for the operands' formats: function.template operator()<format of the weights, signed activations>().
+// The instantiation for the operands' formats: function.template operator()<format of the weights, signed
+// activations>().
 template <typename Function>
 Status for_formats(const Weight& weight, lowbit_format activations, Function&& function) {
   const bool is_signed = activations != LOWBIT_UINT8;
@@ -50,8 +51,8 @@ __device__ __forceinline__ uint4 load_run(const Problem& p, const uint32_t* row,
 
 // ---- Weights ---------------------------------------------------------------------------------------------------------
 
-// A lane's share of a warp's step through a panel of 32 columns: with lane = 4 g + t, the columns 4g..4g+3 over a run of
-// 16 (binary: 32) steps of K that starts at run t. Codes are kept as unsigned bytes u: int8 as it is, ternary w + 1,
+// A lane's share of a warp's step through a panel of 32 columns: with lane = 4 g + t, the columns 4g..4g+3 over a run
+// of 16 (binary: 32) steps of K that starts at run t. Codes are kept as unsigned bytes u: int8 as it is, ternary w + 1,
 // binary (w + 1) / 2; signed_sum() corrects the sums.
 template <lowbit_format kFormat>
 struct Weights {

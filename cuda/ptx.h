@@ -1,5 +1,5 @@
-// What kernels ask of the machine beyond CUDA C++; with ptx_sm90a.h the only place with PTX. The tests' emulator brings functions of the
-// same names (tests/emulation/ptx.h), so that a host compiler can build every kernel.
+// What kernels ask of the machine beyond CUDA C++; with ptx_sm90a.h the only place with PTX. The tests' emulator brings
+// functions of the same names (tests/emulation/ptx.h), so that a host compiler can build every kernel.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -44,16 +44,16 @@ __device__ __forceinline__ float4 load_once(const float4* from) {
   return v;
 }
 
-// The same word in a register of its own, once and for all. An operand of mma takes neighbouring registers from two 16-byte
-// loads; left alone, ptxas moves them there again for every mma.
+// The same word in a register of its own, once and for all. An operand of mma takes neighbouring registers from two
+// 16-byte loads; left alone, ptxas moves them there again for every mma.
 __device__ __forceinline__ uint32_t in_place(uint32_t word) {
   uint32_t moved;
   asm volatile("prmt.b32 %0, %1, %1, 0x3210;" : "=r"(moved) : "r"(word));
   return moved;
 }
 
-// Around a relaxed atomic: what other blocks wrote before theirs is seen after. (__threadfence() is sequentially consistent,
-// and dearer.)
+// Around a relaxed atomic: what other blocks wrote before theirs is seen after. (__threadfence() is sequentially
+// consistent, and dearer.)
 __device__ __forceinline__ void fence_device() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
 
 // ---- Integer dot products --------------------------------------------------------------------------------------------

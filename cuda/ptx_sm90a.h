@@ -106,8 +106,8 @@ __device__ __forceinline__ void wgmma_wait() {
   LOWBIT_SM90A("wgmma.wait_group.sync.aligned %0;" ::"n"(kGroups) : "memory");
 }
 
-// An operand in shared memory: rows of 128 bytes as copy_box leaves them, K along the row. `shared` may stand 32, 64 or 96
-// bytes into the rows, where a later step of K begins.
+// An operand in shared memory: rows of 128 bytes as copy_box leaves them, K along the row. `shared` may stand 32, 64 or
+// 96 bytes into the rows, where a later step of K begins.
 __device__ __forceinline__ uint64_t wgmma_operand(const void* shared) {
   constexpr uint64_t kLeading = uint64_t{1} << 16;         // not used with a swizzle
   constexpr uint64_t kStride = uint64_t{1024 >> 4} << 32;  // from eight rows to the next
@@ -115,8 +115,8 @@ __device__ __forceinline__ uint64_t wgmma_operand(const void* shared) {
   return (shared_address(shared) & 0x3ffff) >> 4 | kLeading | kStride | kSwizzle128;
 }
 
-// D += A B: A 64x32 signed bytes in the registers of four warps, 16 rows each as in mma_16x8x32; B 32x128 bytes, signed or
-// not, its columns the rows of `b`; d[4j..4j+3] are D of columns 8j..8j+7 as in mma_16x8x32.
+// D += A B: A 64x32 signed bytes in the registers of four warps, 16 rows each as in mma_16x8x32; B 32x128 bytes, signed
+// or not, its columns the rows of `b`; d[4j..4j+3] are D of columns 8j..8j+7 as in mma_16x8x32.
 template <bool kSigned>
 __device__ __forceinline__ void wgmma_64x128x32(int (&d)[64], const uint32_t (&a)[4], uint64_t b) {
 #define LOWBIT_FOUR(i) "+r"(d[i]), "+r"(d[i + 1]), "+r"(d[i + 2]), "+r"(d[i + 3])

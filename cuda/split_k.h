@@ -1,6 +1,6 @@
-// Split-K for decode. The warps of a block, and the blocks of a split, each sum their own steps of K; sums are integers,
-// so their order changes no bit. A block writes its sums to scratch and takes a ticket; the block with the last ticket
-// adds all of them in 64 bits, scales and stores, and leaves the ticket at zero for the next call.
+// Split-K for decode. The warps of a block, and the blocks of a split, each sum their own steps of K; sums are
+// integers, so their order changes no bit. A block writes its sums to scratch and takes a ticket; the block with the
+// last ticket adds all of them in 64 bits, scales and stores, and leaves the ticket at zero for the next call.
 //
 //   grid   (output tiles, splits)     a tile is kRows rows of activations by a panel of 32 columns
 //   block  kDecodeWarps warps
@@ -45,9 +45,9 @@ struct DecodeTile {
   }
 };
 
-// The steps first .. first + kSteps - 1 that a warp has under way, those before `end`, and their weights: with kBatchSteps
-// four 16-byte loads a lane, all of them asked for before the first is used. kWhole: is_whole() holds, and little is left to
-// work out.
+// The steps first .. first + kSteps - 1 that a warp has under way, those before `end`, and their weights: with
+// kBatchSteps four 16-byte loads a lane, all of them asked for before the first is used. kWhole: is_whole() holds, and
+// little is left to work out.
 template <lowbit_format kFormat>
 constexpr int kBatchSteps = 4 / Weights<kFormat>::kLoads;
 
@@ -170,8 +170,8 @@ __device__ void TileSums<kRows>::store(const Problem& p, const Split& split, con
   }
 }
 
-// How many splits: the fewest for which whole waves of `resident` blocks take the least time, counted in a warp's steps;
-// more only for a gain that is worth the scratch.
+// How many splits: the fewest for which whole waves of `resident` blocks take the least time, counted in a warp's
+// steps; more only for a gain that is worth the scratch.
 inline int choose_splits(int64_t tiles, int64_t steps, int64_t resident) {
   if (tiles > Control::kTickets) return 1;
   int best = 1;
@@ -184,8 +184,8 @@ inline int choose_splits(int64_t tiles, int64_t steps, int64_t resident) {
   return best;
 }
 
-// Splits K and launches a decode kernel(Problem, Split) of which kBlocks live on a multiprocessor. more_shared(steps of a split) is the shared memory that it
-// wants beside the sums, in bytes.
+// Splits K and launches a decode kernel(Problem, Split) of which kBlocks live on a multiprocessor. more_shared(steps of
+// a split) is the shared memory that it wants beside the sums, in bytes.
 template <auto kernel, int kRows, int kBlocks = tuning::decode_blocks(kRows), typename MoreShared = size_t (*)(int)>
 Status launch_split(
     Stream& stream, const Problem& p, MoreShared more_shared = [](int) -> size_t { return 0; }) {

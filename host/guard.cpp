@@ -15,8 +15,8 @@
 namespace lowbit::core {
 namespace {
 
-// Sizes of projections: the first counts of rows that a kernel takes and some that fill further tiles; and once a depth at
-// which work is split and buffers are used again. Rows of codes take a multiple of 16 bytes.
+// Sizes of projections: the first counts of rows that a kernel takes and some that fill further tiles; and once a depth
+// at which work is split and buffers are used again. Rows of codes take a multiple of 16 bytes.
 constexpr int64_t kDepth = 45, kLargeDepth = 589;
 std::vector<int64_t> row_counts(const KernelRow& kernel) {
   std::vector<int64_t> counts;

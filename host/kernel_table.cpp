@@ -67,7 +67,8 @@ const KernelRow kTable[] = {
   {"decoder_tail_a8_w1_cpu_avx2",           cpu,                AVX2,     kCodes,         kBinary,    kPanel8,      &avx2::decoder_tail_w1},
   {"decoder_tail_f32_wx_cpu_avx2",          cpu,                AVX2,     kFloats,        kAnyWeight, kPanel8,      &avx2::decoder_tail_f32},
 #endif
-  // The scalar kernels read every layout, so that no barred row and no missing feature leaves the cpu without an answer.
+  // The scalar kernels read every layout, so that no barred row and no missing feature leaves the cpu without an
+  // answer.
   {"quantize_pack_a8_cpu_scalar",           cpu,                0,        kCodes,         kNone,      kNoLayout,    &reference::quantize_pack},
   {"pack_weight_wx_cpu_scalar",             cpu,                0,        kNone,          kAnyWeight, kNoLayout,    &reference::pack_weight},
   {"lowrank_projection_wx_cpu_scalar",      cpu,                0,        kAnyActivation, kAnyWeight, kHostLayouts, &reference::lowrank_projection},

@@ -25,8 +25,8 @@ struct DeviceSpec {
 };
 void PrintTo(const DeviceSpec& spec, std::ostream* out);
 
-// Every backend of this build, or LOWBIT_TEST_BACKEND alone where it is set; the cpu also in guarded memory, and cpu and
-// cuda also with all their features masked.
+// Every backend of this build, or LOWBIT_TEST_BACKEND alone where it is set; the cpu also in guarded memory, and cpu
+// and cuda also with all their features masked.
 std::vector<DeviceSpec> device_specs();
 // NULL and the reason where it is absent. Any other failure is GoogleTest's.
 lowbit_device* open(const DeviceSpec& spec, std::string* absent);

@@ -44,8 +44,8 @@ TEST_P(LowrankProjectionTest, Tiles) {
   check_all_formats(lowrank(3, 2, 2, 43, 131, 130, 129));
 }
 
-// Enough outputs for both multiprocessors of the emulated device to have a large tile, and rows that tensor copies reach
-// or, at the odd depths, do not.
+// Enough outputs for both multiprocessors of the emulated device to have a large tile, and rows that tensor copies
+// reach or, at the odd depths, do not.
 TEST_P(LowrankProjectionTest, WholeDevice) {
   const auto check_codes = [&](Projection c) {
     c.weights = LOWBIT_INT8;

@@ -154,8 +154,8 @@ TEST_P(QuantizePackTest, LongMeans) {
   for (int64_t n : {65831, 65905, 65979, 66053}) check({LOWBIT_UINT8, LOWBIT_ABSMEAN, LOWBIT_PER_TENSOR, {n}});
 }
 
-// More values than 4096 segments hold, so that the tree sum has three levels; and, where all but one of them are zero, so
-// many that x / s is past 2^31 before it is clipped. It takes too long unless optimised.
+// More values than 4096 segments hold, so that the tree sum has three levels; and, where all but one of them are zero,
+// so many that x / s is past 2^31 before it is clipped. It takes too long unless optimised.
 #if defined(__OPTIMIZE__) && !LOWBIT_SANITIZED
 TEST_P(QuantizePackTest, TreeSumOfThreeLevels) {
   places = {places[0]};

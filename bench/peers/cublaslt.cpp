@@ -1,5 +1,5 @@
-// int8 x int8 -> int32 by cublasLtMatmul: the algorithm that its heuristics put first, with a workspace of 64 MB. It writes as
-// many bytes as lowbit does, but leaves the scales to a second kernel.
+// int8 x int8 -> int32 by cublasLtMatmul: the algorithm that its heuristics put first, with a workspace of 64 MB. It
+// writes as many bytes as lowbit does, but leaves the scales to a second kernel.
 #include "cublaslt.h"
 
 #include <cublasLt.h>

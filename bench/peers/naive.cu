@@ -1,5 +1,5 @@
-// The plain projection on a GPU, which burn_dragon's kernels are: one thread an output, one dp4a for two loads of a word,
-// no shared memory. Every weight is read once a token and every activation once a column, caches permitting.
+// The plain projection on a GPU, which burn_dragon's kernels are: one thread an output, one dp4a for two loads of a
+// word, no shared memory. Every weight is read once a token and every activation once a column, caches permitting.
 #include "../../cuda/ptx.h"
 #include "../projection.h"
 

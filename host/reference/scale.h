@@ -24,8 +24,8 @@ inline float magnitude(float x, lowbit_format format) {
   return format == LOWBIT_UINT8 ? (x > 0 ? x : 0.0f) : std::fabs(x);
 }
 
-// The sums of value(0) .. value(n-1) in segments of 4096: 256 lanes, each from its first value on, then the tree. What a
-// short segment lacks counts as +0, which changes no sum of magnitudes.
+// The sums of value(0) .. value(n-1) in segments of 4096: 256 lanes, each from its first value on, then the tree. What
+// a short segment lacks counts as +0, which changes no sum of magnitudes.
 template <typename Value>
 std::vector<float> segment_sums(int64_t n, Value value) {
   std::vector<float> sums;

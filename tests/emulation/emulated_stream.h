@@ -1,4 +1,5 @@
-// Streams: queues whose work waits until something waits for it, so that memory that is freed or reused too early shows.
+// Streams: queues whose work waits until something waits for it, so that memory that is freed or reused too early
+// shows.
 #pragma once
 
 #include <chrono>
@@ -54,8 +55,8 @@ struct GraphExec {
 
 Stream* find_stream(cudaStream_t handle);  // NULL: no such stream
 void run_all_streams();
-// The answer to what CUDA forbids while streams capture, by the mode of the captures and of the calling thread. Whatever
-// forbids it is spoilt.
+// The answer to what CUDA forbids while streams capture, by the mode of the captures and of the calling thread.
+// Whatever forbids it is spoilt.
 cudaError_t refuse_unsafe();
 // The answer to what a stream cannot do while it captures; spoils its capture too.
 cudaError_t refuse_in_capture(const Stream& stream);
