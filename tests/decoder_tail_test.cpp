@@ -47,6 +47,20 @@ TEST_P(DecoderTailTest, Tiles) {
   check_all_formats(tail(3, 2, 43, 131, 140, 130));
 }
 
+// One row that is nearly all zero: a GPU reads only the weights that meet something.
+TEST_P(DecoderTailTest, MostlyZero) {
+  for (int64_t l : {1, 31, 64, 129, 1000, 5003}) {
+    Projection c = tail(1, 3, 1, l, l + 1, 37);
+    c.source = Source::floats, c.values = Values::sparse;
+    for (lowbit_format weights : kWeightFormats) {
+      for (lowbit_format activations : kCodeFormats) {
+        c.weights = weights, c.activations = activations;
+        check(c);
+      }
+    }
+  }
+}
+
 // As LowrankProjectionTest.WholeDevice.
 TEST_P(DecoderTailTest, WholeDevice) {
   const auto check_codes = [&](Projection c) {
