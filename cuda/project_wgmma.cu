@@ -127,6 +127,7 @@ __global__ void __launch_bounds__(kThreads, 1) tiles_wgmma(const Problem p, cons
     }
     wgmma_commit();
     wgmma_wait<0>();
+    __syncwarp();  // the other lanes have read their weights, too
     if (lane == 0) barrier_arrive(&shared.empty[step % kStages]);
   }
 

@@ -76,7 +76,10 @@ void Block::run(const Grid& grid, uint3 index) {
   alive_ = size_ = size_t{grid.threads.x} * grid.threads.y * grid.threads.z;
   warps_.resize((size_ + kWarp - 1) / kWarp);
   for (Warp& warp : warps_) warp.alive = warp.waiting = 0;
-  barriers.clear();
+  {
+    const Unseen unseen;
+    barriers.clear();
+  }
   for (size_t i = 0; i < size_; ++i) prepare_thread(i);
   started_.release();
   Fiber host;

@@ -37,12 +37,15 @@ void settle(Barrier& barrier) {
 }
 
 void run_copies(Barrier& barrier) {
-  for (const BulkCopy& copy : barrier.copies) {
+  std::vector<BulkCopy> copies;
+  copies.swap(barrier.copies);
+  for (const BulkCopy& copy : copies) {
     copy.box ? run_box(copy) : static_cast<void>(std::memcpy(copy.to, copy.from, copy.bytes));
     barrier.bytes -= copy.bytes;
   }
-  barrier.copies.clear();
+  const Unseen unseen;
   settle(barrier);
+  std::vector<BulkCopy>().swap(copies);
 }
 
 Barrier& barrier_at(const uint64_t* address) {
@@ -53,9 +56,12 @@ Barrier& barrier_at(const uint64_t* address) {
 
 void enqueue(const BulkCopy& copy, const uint64_t* address) {
   Barrier& barrier = barrier_at(address);
-  barrier.order.release();
-  barrier.copies.push_back(copy);
+  {
+    const Unseen unseen;
+    barrier.copies.push_back(copy);
+  }
   if (!barrier.waiting.empty()) run_copies(barrier);
+  barrier.order.release();
 }
 
 }  // namespace
@@ -66,6 +72,7 @@ void barrier_init(uint64_t* address, int arrivals) {
   require_capability(9, "barrier_init");
   if (!is_aligned(address, 8)) fail("misaligned barrier at %p", static_cast<void*>(address));
   *address = 0;  // it is there
+  const Unseen unseen;
   Barrier& barrier = block->barriers[address];
   barrier.arrivals = barrier.pending = arrivals;
 }
@@ -75,6 +82,7 @@ void barrier_arrive(uint64_t* address, int announced_bytes) {
   barrier.order.release();
   barrier.bytes += announced_bytes;
   if (--barrier.pending < 0) fail("more than %d arrived at a barrier", barrier.arrivals);
+  const Unseen unseen;
   settle(barrier);
 }
 
@@ -84,7 +92,10 @@ void barrier_wait(uint64_t* address, uint32_t parity) {
   run_copies(barrier);
   barrier.order.release();
   while ((barrier.phase & 1) == parity) {
-    barrier.waiting.push_back(&block->running());
+    {
+      const Unseen unseen;
+      barrier.waiting.push_back(&block->running());
+    }
     block->wait_at(Meeting::barrier);
   }
   barrier.order.acquire();

@@ -12,6 +12,8 @@ extern "C" {
 [[gnu::weak]] void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 [[gnu::weak]] void __tsan_acquire(void* object);
 [[gnu::weak]] void __tsan_release(void* object);
+[[gnu::weak]] void AnnotateIgnoreReadsBegin(const char* file, int line);
+[[gnu::weak]] void AnnotateIgnoreReadsEnd(const char* file, int line);
 [[gnu::weak]] void AnnotateIgnoreWritesBegin(const char* file, int line);
 [[gnu::weak]] void AnnotateIgnoreWritesEnd(const char* file, int line);
 }
@@ -43,6 +45,22 @@ class UnseenWrites {
   }
   UnseenWrites(const UnseenWrites&) = delete;
   UnseenWrites& operator=(const UnseenWrites&) = delete;
+};
+
+// For a scope, this thread's reads are none either: what the threads of a block share of the emulator's own.
+class Unseen {
+ public:
+  Unseen() {
+    if (thread_sanitizer()) AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+  }
+  ~Unseen() {
+    if (thread_sanitizer()) AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+  }
+  Unseen(const Unseen&) = delete;
+  Unseen& operator=(const Unseen&) = delete;
+
+ private:
+  UnseenWrites writes_;
 };
 
 }  // namespace lowbit::emulation

@@ -145,6 +145,7 @@ void mma_warp(int (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, boo
 void wgmma(int (&d)[64], const uint32_t (&a)[4], const uint8_t* b, bool is_signed) {
   require_capability(9, "wgmma");
   Thread& self = block->running();
+  const Unseen unseen;
   self.products.push_back({d, {a[0], a[1], a[2], a[3]}, b, is_signed, self.product_groups});
 }
 
@@ -156,6 +157,7 @@ void wgmma_wait(unsigned groups_left) {
     size_t count = 0;
     while (count < queue.size() && queue[count].group + groups_left < warp.lanes[0]->product_groups) ++count;
     for (size_t i = 0; i < count; ++i) multiply(warp, i);
+    const Unseen unseen;
     for (Thread* lane : warp.lanes) {
       lane->products.erase(lane->products.begin(), lane->products.begin() + static_cast<std::ptrdiff_t>(count));
     }
