@@ -52,29 +52,17 @@ TEST_P(DecoderTailTest, MostlyZero) {
   for (int64_t l : {1, 31, 64, 129, 1000, 5003}) {
     Projection c = tail(1, 3, 1, l, l + 1, 37);
     c.source = Source::floats, c.values = Values::sparse;
-    for (lowbit_format weights : kWeightFormats) {
-      for (lowbit_format activations : kCodeFormats) {
-        c.weights = weights, c.activations = activations;
-        check(c);
-      }
-    }
+    for (lowbit_format weights : kWeightFormats) check_code_formats(weights, c);
   }
 }
 
 // As LowrankProjectionTest.WholeDevice.
 TEST_P(DecoderTailTest, WholeDevice) {
-  const auto check_codes = [&](Projection c) {
-    c.weights = LOWBIT_INT8;
-    for (lowbit_format activations : kCodeFormats) {
-      c.activations = activations;
-      check(c);
-    }
-  };
-  for (int64_t l : {1, 13, 45, 64, 128, 129, 253}) check_codes(tail(1, 3, 129, l, 256, 1020));
-  check_codes(tail(3, 2, 130, 45, 47, 400));
+  for (int64_t l : {1, 13, 45, 64, 128, 129, 253}) check_code_formats(LOWBIT_INT8, tail(1, 3, 129, l, 256, 1020));
+  check_code_formats(LOWBIT_INT8, tail(3, 2, 130, 45, 47, 400));
   Projection c = tail(2, 2, 66, 77, 77, 1049);
   c.input = {3, 5}, c.output = {2, 7}, c.sums = Sums::extreme;
-  check_codes(c);
+  check_code_formats(LOWBIT_INT8, c);
 }
 
 TEST_P(DecoderTailTest, Heads) {

@@ -250,6 +250,14 @@ void ProjectionTest::check_all_formats(Projection c) {
   }
 }
 
+void ProjectionTest::check_code_formats(lowbit_format weights, Projection c) {
+  c.weights = weights;
+  for (lowbit_format activations : kCodeFormats) {
+    c.activations = activations;
+    check(c);
+  }
+}
+
 Projection random_projection(lowbit_operation operation, uint64_t seed) {
   Random random(seed);
   Projection c{.operation = operation, .K = random.between(1, 140), .N = random.between(1, 70), .seed = seed};

@@ -51,6 +51,8 @@ class ProjectionTest : public ParityTest {
   void check(const Projection& c);
   // With every format of activations and weights, sources and weight scales by turns.
   void check_all_formats(Projection c);
+  // With every format of codes, and nothing else changed.
+  void check_code_formats(lowbit_format weights, Projection c);
 };
 
 // A case whose every choice is a draw.
