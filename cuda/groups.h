@@ -74,10 +74,10 @@ __global__ void __launch_bounds__(kReduceThreads)
 inline Status group_scales(core::Stream& stream, Groups groups, int64_t count, const Scaling& scaling, float* scales) {
   for (;;) {
     const int64_t segments = ceil_div(groups.size(), LOWBIT_TREESUM_SEGMENT), total = count * segments;
-    void* out = scales;
+    Location out{scales, 0};
     if (segments > 1) LOWBIT_TRY(stream.scratch(static_cast<size_t>(total) * sizeof(float), &out));
     const auto blocks = static_cast<unsigned>(ceil_div(total, kReduceThreads / kWarp));
-    auto* const reduced = static_cast<float*>(out);
+    auto* const reduced = out.as<float>();
     LOWBIT_TRY(groups.is_aligned ? launch<reduce_segments<true>>(stream, {blocks, kReduceThreads}, groups, segments,
                                                                  total, scaling, reduced)
                                  : launch<reduce_segments<false>>(stream, {blocks, kReduceThreads}, groups, segments,

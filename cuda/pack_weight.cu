@@ -80,11 +80,11 @@ Status pack_weight(Stream& stream, const PackWeight& op) {
   const Groups groups = groups_of(p, op.per_channel);
   const Scaling scaling =
       op.format == LOWBIT_INT8 ? scaling_of_codes(op.format, op.rule, groups.size()) : scaling_of_signs(groups.size());
-  void *scales_memory, *verdict_memory;
+  Location scales_memory, verdict_memory;
   LOWBIT_TRY(stream.scratch(static_cast<size_t>(p.channels) * sizeof(float), &scales_memory));
   LOWBIT_TRY(stream.scratch(sizeof(unsigned long long), &verdict_memory));
-  auto* const scales = static_cast<float*>(scales_memory);
-  auto* const verdict = static_cast<unsigned long long*>(verdict_memory);
+  auto* const scales = scales_memory.as<float>();
+  auto* const verdict = verdict_memory.as<unsigned long long>();
 
   CudaStream& on = static_cast<CudaStream&>(stream);
   const CurrentDevice current(on.cuda_device().ordinal());

@@ -199,9 +199,9 @@ Status launch_split(
   const auto splits = static_cast<unsigned>(ceil_div(steps, split.steps_a_split));  // none of them empty
   if (splits > 1) {
     const size_t outputs = static_cast<size_t>(tiles) * splits * TileSums<kRows>::kOutputs;
-    void* memory = nullptr;
+    Location memory;
     LOWBIT_TRY(stream.scratch(outputs * sizeof(*split.partials), &memory));
-    split.partials = static_cast<int64_t*>(memory);
+    split.partials = memory.as<int64_t>();
   }
   const Grid grid{dim3(static_cast<unsigned>(tiles), splits), kDecodeThreads,
                   TileSums<kRows>::kSharedBytes + more_shared(split.steps_a_split)};

@@ -5,10 +5,11 @@
 namespace lowbit::core {
 namespace {
 
-Tensor scratch_tensor(void* memory, lowbit_type type, const Tensor& like, int64_t last_axis) {
+Tensor scratch_tensor(const Location& memory, lowbit_type type, const Tensor& like, int64_t last_axis) {
   Tensor tensor = like;
-  tensor.data = memory;
-  tensor.offset = tensor.size = 0;
+  tensor.data = memory.data;
+  tensor.offset = memory.offset;
+  tensor.size = 0;
   tensor.type = type;
   tensor.shape[tensor.rank - 1] = tensor.row_stride = last_axis;
   return tensor;
@@ -67,12 +68,16 @@ Status quantized(Stream& stream, const lowbit_activations& input, lowbit_group p
   }
   const RowGroups groups = row_groups(input.values, input.group == LOWBIT_PER_TENSOR ? LOWBIT_PER_TENSOR : per_token);
   const int64_t words = ceil_div(row_length(input.values), LOWBIT_CODES_PER_WORD);
-  void *codes = nullptr, *scales = nullptr;
+  Location codes, scales;
   LOWBIT_TRY(stream.scratch(sizeof(uint32_t) * static_cast<size_t>(row_count(input.values) * words), &codes));
   LOWBIT_TRY(stream.scratch(sizeof(float) * static_cast<size_t>(groups.count), &scales));
   operand->values = scratch_tensor(codes, LOWBIT_TYPE_I32, input.values, words);
-  operand->scales = {
-      .data = scales, .shape = {groups.count}, .row_stride = groups.count, .rank = 1, .type = LOWBIT_TYPE_F32};
+  operand->scales = {.data = scales.data,
+                     .offset = scales.offset,
+                     .shape = {groups.count},
+                     .row_stride = groups.count,
+                     .rank = 1,
+                     .type = LOWBIT_TYPE_F32};
   return quantize_pack(stream, {input.values, operand->values, operand->scales, input.format, input.rule, groups});
 }
 

@@ -12,6 +12,9 @@
 #if LOWBIT_HAVE_CUDA
 #include "../cuda/open_device.h"
 #endif
+#if LOWBIT_HAVE_VULKAN
+#include "../vulkan/open_device.h"
+#endif
 
 namespace lowbit::core {
 namespace {
@@ -33,13 +36,18 @@ constexpr Open open_cuda = &cuda::open_device;
 #else
 constexpr Open open_cuda = nullptr;
 #endif
+#if LOWBIT_HAVE_VULKAN
+constexpr Open open_vulkan = &vulkan::open_device;
+#else
+constexpr Open open_vulkan = nullptr;
+#endif
 
 struct BackendRow {
   const char* name;
   Open open;  // null: not built in
 };
 constexpr BackendRow kBackends[] = {
-    {"cuda", open_cuda}, {"vulkan", nullptr}, {"cpu", &open_cpu}, {"reference", &open_reference}};
+    {"cuda", open_cuda}, {"vulkan", open_vulkan}, {"cpu", &open_cpu}, {"reference", &open_reference}};
 
 Status open(const BackendRow& backend, const lowbit_device_options& options, std::span<const KernelRow> kernels,
             std::shared_ptr<Device>* device) {
@@ -92,6 +100,33 @@ Status open_device(const lowbit_device_options& options, std::span<const KernelR
 
 using namespace lowbit::core;
 
+namespace {
+
+// Copies what options->vulkan points to, and asks for its backend.
+Status read_vulkan_handles(const Validator& check, lowbit_device_options* options, lowbit_vulkan_handles* handles) {
+  LOWBIT_TRY(read_struct(check, "options.vulkan", options->vulkan, handles));
+  const std::string_view backend = options->backend == nullptr ? "auto" : options->backend;
+  if (backend != "auto" && backend != "vulkan") {
+    return check.fail("options.vulkan is given, but options.backend is '{}', it may be NULL, auto or vulkan", backend);
+  }
+  if (options->device != nullptr) return check.fail("options.vulkan is given, options.device must then be NULL");
+  const std::pair<const char*, void*> needed[] = {{"instance", handles->instance},
+                                                  {"physical_device", handles->physical_device},
+                                                  {"device", handles->device},
+                                                  {"queue", handles->queue}};
+  for (const auto& [name, handle] : needed) {
+    if (handle == nullptr) return check.fail("options.vulkan.{} is NULL", name);
+  }
+  if ((handles->lock_queue == nullptr) != (handles->unlock_queue == nullptr)) {
+    return check.fail("options.vulkan has one of lock_queue and unlock_queue, it must have both or none");
+  }
+  options->backend = "vulkan";
+  options->vulkan = handles;
+  return {};
+}
+
+}  // namespace
+
 lowbit_status lowbit_device_open(const lowbit_device_options* options, lowbit_device** device) {
   return boundary([&]() -> Status {
     const Validator check("device_open");
@@ -99,6 +134,8 @@ lowbit_status lowbit_device_open(const lowbit_device_options* options, lowbit_de
     lowbit_device_options copy{};
     if (options != nullptr) LOWBIT_TRY(read_struct(check, "options", options, &copy));
     LOWBIT_TRY(check.member("options.guard", copy.guard, {LOWBIT_GUARD_FIRST_USE, LOWBIT_GUARD_OFF}));
+    lowbit_vulkan_handles handles{};
+    if (copy.vulkan != nullptr) LOWBIT_TRY(read_vulkan_handles(check, &copy, &handles));
     auto handle = std::make_unique<lowbit_device>();
     LOWBIT_TRY(open_device(copy, kernel_table(), &handle->device));
     *device = handle.release();

@@ -24,8 +24,8 @@ Status read_struct(const Validator& check, const char* name, const Args* from, A
 template <typename Args, typename Body>
 lowbit_status call(const char* operation, lowbit_stream* stream, const Args* args, Body&& body) {
   return boundary([&]() -> Status {
-    const Validator check(operation);
-    if (stream == nullptr) return check.fail("stream is NULL");
+    if (stream == nullptr) return Validator(operation).fail("stream is NULL");
+    const Validator check(operation, stream->stream->device().has_addresses());
     Args copy{};
     LOWBIT_TRY(read_struct(check, "args", args, &copy));
     const FloatEnvironment environment;

@@ -64,7 +64,7 @@ Status Stream::begin() {
   return {};
 }
 
-Status Stream::scratch(size_t size, void** memory) {
+Status Stream::scratch(size_t size, Location* memory) {
   constexpr size_t kAlignment = 64;
   size = (size + kAlignment - 1) / kAlignment * kAlignment;
   if (scratch_.empty() || scratch_.back().size() - scratch_used_ < size) {
@@ -79,7 +79,7 @@ Status Stream::scratch(size_t size, void** memory) {
     scratch_.push_back(std::move(piece));
     scratch_used_ = 0;
   }
-  *memory = static_cast<std::byte*>(scratch_.back().data()) + scratch_used_;
+  *memory = {scratch_.back().data(), scratch_used_};
   scratch_used_ += size;
   return {};
 }

@@ -34,6 +34,8 @@ class Device : public std::enable_shared_from_this<Device> {
   const lowbit_device_info& info() const { return info_; }
   bool allow_fallback() const { return allow_fallback_; }
   lowbit_guard guard() const { return guard_; }
+  // Whether a tensor's data is an address; of Vulkan it is the handle of a buffer.
+  bool has_addresses() const { return backend_ != Backend::vulkan; }
   // Of a GPU; 1 where work is not spread over any.
   virtual int multiprocessors() const { return 1; }
 
@@ -58,6 +60,18 @@ class Device : public std::enable_shared_from_this<Device> {
   std::unique_ptr<std::atomic<KernelState>[]> states_;
   bool allow_fallback_;
   lowbit_guard guard_;
+};
+
+// A place in device memory: `data` as a tensor has it, an address or a handle, and bytes from there.
+struct Location {
+  void* data = nullptr;
+  uint64_t offset = 0;
+
+  // Where data is an address.
+  template <typename T>
+  T* as() const {
+    return reinterpret_cast<T*>(static_cast<std::byte*>(data) + offset);
+  }
 };
 
 // A piece of device memory that keeps its device alive.
@@ -102,7 +116,7 @@ class Stream {
   Status begin();
   // Memory for the operation in progress, aligned to 64. Pieces never move; what did not fit is joined at the next
   // begin(). A stream that is being captured cannot get more than there is: LOWBIT_NOT_READY.
-  Status scratch(size_t size, void** memory);
+  Status scratch(size_t size, Location* memory);
   Status reserve_scratch(size_t size);
   size_t scratch_size() const;
 

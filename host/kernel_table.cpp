@@ -8,6 +8,9 @@
 #if LOWBIT_HAVE_CUDA
 #include "../cuda/kernels.h"
 #endif
+#if LOWBIT_HAVE_VULKAN
+#include "../vulkan/kernels.h"
+#endif
 
 namespace lowbit::core {
 namespace {
@@ -24,13 +27,22 @@ constexpr LayoutSet kHostLayouts = {Layout::plain, Layout::panel8};
 
 constexpr Backend cpu = Backend::cpu;
 constexpr uint64_t AVX2 = LOWBIT_FEATURE_AVX2;
-#if LOWBIT_HAVE_CUDA
+#if LOWBIT_HAVE_CUDA || LOWBIT_HAVE_VULKAN
 constexpr LayoutSet kPanel32 = {Layout::panel32};
+constexpr int64_t kMany = INT64_MAX;  // rows
+#endif
+#if LOWBIT_HAVE_CUDA
 constexpr Backend gpu = Backend::cuda;
 constexpr uint64_t MMA = LOWBIT_FEATURE_MMA_INT8;
 constexpr uint64_t WGMMA = LOWBIT_FEATURE_WGMMA;
-constexpr int64_t kMany = INT64_MAX;                        // rows
 constexpr int64_t kTile = 128 * 256, kSmallTile = 64 * 64;  // outputs
+#endif
+#if LOWBIT_HAVE_VULKAN
+constexpr Backend vkn = Backend::vulkan;
+constexpr uint64_t F32 = LOWBIT_FEATURE_EXACT_F32;
+constexpr uint64_t DOT = LOWBIT_FEATURE_DOT_INT8;
+using enum vulkan::Arithmetic;
+using enum vulkan::Products;
 #endif
 
 // clang-format off
@@ -54,6 +66,41 @@ const KernelRow kTable[] = {
   {"decoder_tail_wx_cuda_scalar",           gpu,                0,        kAnyActivation, kAnyWeight, kPanel32,     &cuda::project_scalar<DecoderTail>},
   {"rho_compress_wx_cuda",                  gpu,                0,        kNone,          kAnyWeight, kNoLayout,    &cuda::rho_compress},
   {"rho_expand_wx_cuda",                    gpu,                0,        kNone,          kAnyWeight, kNoLayout,    &cuda::rho_expand},
+#endif
+#if LOWBIT_HAVE_VULKAN
+  // name                                              backend, features activations     weights     layouts    kernel, rows, depth
+  {"quantize_pack_a8_vulkan_float",                   vkn, F32,      kCodes,         kNone,      kNoLayout, &vulkan::quantize_pack<float32>},
+  {"quantize_pack_a8_vulkan_integer",                 vkn, 0,        kCodes,         kNone,      kNoLayout, &vulkan::quantize_pack<integer>},
+  {"pack_weight_wx_vulkan_float",                     vkn, F32,      kNone,          kAnyWeight, kNoLayout, &vulkan::pack_weight<float32>},
+  {"pack_weight_wx_vulkan_integer",                   vkn, 0,        kNone,          kAnyWeight, kNoLayout, &vulkan::pack_weight<integer>},
+  {"lowrank_projection_a8_wx_vulkan_tiles_dot_float", vkn, DOT | F32, kCodes,         kAnyWeight, kPanel32,  &vulkan::project_tiles<LowrankProjection, dot, float32>, 33, kMany, kNarrowDepth},
+  {"lowrank_projection_a8_wx_vulkan_tiles_dot_integer", vkn, DOT,      kCodes,         kAnyWeight, kPanel32,  &vulkan::project_tiles<LowrankProjection, dot, integer>, 33, kMany, kNarrowDepth},
+  {"lowrank_projection_a8_wx_vulkan_tiles_plain_float", vkn, F32,      kCodes,         kAnyWeight, kPanel32,  &vulkan::project_tiles<LowrankProjection, plain, float32>, 33, kMany, kNarrowDepth},
+  {"lowrank_projection_a8_wx_vulkan_tiles_plain_integer", vkn, 0,        kCodes,         kAnyWeight, kPanel32,  &vulkan::project_tiles<LowrankProjection, plain, integer>, 33, kMany, kNarrowDepth},
+  {"lowrank_projection_a8_wx_vulkan_rows_dot_float",  vkn, DOT | F32, kCodes,         kAnyWeight, kPanel32,  &vulkan::project_rows<LowrankProjection, dot, float32>},
+  {"lowrank_projection_a8_wx_vulkan_rows_dot_integer", vkn, DOT,      kCodes,         kAnyWeight, kPanel32,  &vulkan::project_rows<LowrankProjection, dot, integer>},
+  {"lowrank_projection_a8_wx_vulkan_rows_plain_float", vkn, F32,      kCodes,         kAnyWeight, kPanel32,  &vulkan::project_rows<LowrankProjection, plain, float32>},
+  {"lowrank_projection_a8_wx_vulkan_rows_plain_integer", vkn, 0,        kCodes,         kAnyWeight, kPanel32,  &vulkan::project_rows<LowrankProjection, plain, integer>},
+  {"lowrank_projection_f32_wx_vulkan_float",          vkn, F32,      kFloats,        kAnyWeight, kPanel32,  &vulkan::project_f32<LowrankProjection, float32>},
+  {"lowrank_projection_f32_wx_vulkan_integer",        vkn, 0,        kFloats,        kAnyWeight, kPanel32,  &vulkan::project_f32<LowrankProjection, integer>},
+  {"decoder_tail_a8_wx_vulkan_tiles_dot_float",       vkn, DOT | F32, kCodes,         kAnyWeight, kPanel32,  &vulkan::project_tiles<DecoderTail, dot, float32>, 33, kMany, kNarrowDepth},
+  {"decoder_tail_a8_wx_vulkan_tiles_dot_integer",     vkn, DOT,      kCodes,         kAnyWeight, kPanel32,  &vulkan::project_tiles<DecoderTail, dot, integer>, 33, kMany, kNarrowDepth},
+  {"decoder_tail_a8_wx_vulkan_tiles_plain_float",     vkn, F32,      kCodes,         kAnyWeight, kPanel32,  &vulkan::project_tiles<DecoderTail, plain, float32>, 33, kMany, kNarrowDepth},
+  {"decoder_tail_a8_wx_vulkan_tiles_plain_integer",   vkn, 0,        kCodes,         kAnyWeight, kPanel32,  &vulkan::project_tiles<DecoderTail, plain, integer>, 33, kMany, kNarrowDepth},
+  {"decoder_tail_a8_wx_vulkan_sparse_dot_float",      vkn, DOT | F32, kCodes,         kAnyWeight, kPanel32,  &vulkan::project_sparse<DecoderTail, dot, float32>, 1, 1},
+  {"decoder_tail_a8_wx_vulkan_sparse_dot_integer",    vkn, DOT,      kCodes,         kAnyWeight, kPanel32,  &vulkan::project_sparse<DecoderTail, dot, integer>, 1, 1},
+  {"decoder_tail_a8_wx_vulkan_sparse_plain_float",    vkn, F32,      kCodes,         kAnyWeight, kPanel32,  &vulkan::project_sparse<DecoderTail, plain, float32>, 1, 1},
+  {"decoder_tail_a8_wx_vulkan_sparse_plain_integer",  vkn, 0,        kCodes,         kAnyWeight, kPanel32,  &vulkan::project_sparse<DecoderTail, plain, integer>, 1, 1},
+  {"decoder_tail_a8_wx_vulkan_rows_dot_float",        vkn, DOT | F32, kCodes,         kAnyWeight, kPanel32,  &vulkan::project_rows<DecoderTail, dot, float32>},
+  {"decoder_tail_a8_wx_vulkan_rows_dot_integer",      vkn, DOT,      kCodes,         kAnyWeight, kPanel32,  &vulkan::project_rows<DecoderTail, dot, integer>},
+  {"decoder_tail_a8_wx_vulkan_rows_plain_float",      vkn, F32,      kCodes,         kAnyWeight, kPanel32,  &vulkan::project_rows<DecoderTail, plain, float32>},
+  {"decoder_tail_a8_wx_vulkan_rows_plain_integer",    vkn, 0,        kCodes,         kAnyWeight, kPanel32,  &vulkan::project_rows<DecoderTail, plain, integer>},
+  {"decoder_tail_f32_wx_vulkan_float",                vkn, F32,      kFloats,        kAnyWeight, kPanel32,  &vulkan::project_f32<DecoderTail, float32>},
+  {"decoder_tail_f32_wx_vulkan_integer",              vkn, 0,        kFloats,        kAnyWeight, kPanel32,  &vulkan::project_f32<DecoderTail, integer>},
+  {"rho_compress_wx_vulkan_float",                    vkn, F32,      kNone,          kAnyWeight, kNoLayout, &vulkan::rho_compress<float32>},
+  {"rho_compress_wx_vulkan_integer",                  vkn, 0,        kNone,          kAnyWeight, kNoLayout, &vulkan::rho_compress<integer>},
+  {"rho_expand_wx_vulkan_float",                      vkn, F32,      kNone,          kAnyWeight, kNoLayout, &vulkan::rho_expand<float32>},
+  {"rho_expand_wx_vulkan_integer",                    vkn, 0,        kNone,          kAnyWeight, kNoLayout, &vulkan::rho_expand<integer>},
 #endif
   // name                                   backend             features  activations     weights     layouts       kernel
 #if LOWBIT_HAVE_AVX2
@@ -161,6 +208,10 @@ const char* lowbit_feature_name(uint64_t feature) {
       return "mma_int8";
     case LOWBIT_FEATURE_WGMMA:
       return "wgmma";
+    case LOWBIT_FEATURE_DOT_INT8:
+      return "dot_int8";
+    case LOWBIT_FEATURE_EXACT_F32:
+      return "exact_f32";
     default:
       return nullptr;
   }

@@ -61,7 +61,7 @@ Status Validator::tensor(const char* name, Tensor* tensor, std::initializer_list
   const int64_t bytes = span_bytes(*tensor), size = element_size(tensor->type);
   if (bytes < 0 || tensor->offset > uint64_t{1} << 62)
     return fail("{} with shape {} is too large", name, shape_text(*tensor));
-  if ((reinterpret_cast<uintptr_t>(tensor->data) + tensor->offset) % static_cast<uint64_t>(size) != 0) {
+  if (position(*tensor) % static_cast<uint64_t>(size) != 0) {
     return fail("{} starts at an address that is not a multiple of its element size {}", name, size);
   }
   const uint64_t needed = tensor->offset + static_cast<uint64_t>(bytes);
@@ -88,15 +88,14 @@ Status Validator::extent(const char* name, const Tensor& tensor, int axis, int64
   return fail("{} has shape {}, its axis {} ({}) must be {}", name, shape_text(tensor), axis, meaning, expected);
 }
 
-// Each operand is taken as the whole span from its first to its last byte, padding between rows included. Vulkan
-// handles compare as the buffers they name, since both data and offset must overlap.
+// Each operand is taken as the whole span from its first to its last byte, padding between rows included.
 Status Validator::disjoint(std::initializer_list<Operand> operands) const {
   for (const Operand& a : operands) {
     if (!a.written) continue;
     for (const Operand& b : operands) {
       if (a.tensor == b.tensor || b.tensor->data == nullptr) continue;
-      const auto begin_a = reinterpret_cast<uintptr_t>(a.tensor->data) + a.tensor->offset;
-      const auto begin_b = reinterpret_cast<uintptr_t>(b.tensor->data) + b.tensor->offset;
+      if (!has_addresses_ && a.tensor->data != b.tensor->data) continue;
+      const uint64_t begin_a = position(*a.tensor), begin_b = position(*b.tensor);
       const auto size_a = static_cast<uint64_t>(span_bytes(*a.tensor)),
                  size_b = static_cast<uint64_t>(span_bytes(*b.tensor));
       if (begin_a < begin_b + size_b && begin_b < begin_a + size_a) return fail("{} overlaps {}", a.name, b.name);

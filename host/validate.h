@@ -18,7 +18,9 @@ std::string shape_text(const Tensor& tensor);
 // Names the operation in every sentence.
 class Validator {
  public:
-  explicit Validator(const char* operation) : operation_(operation) {}
+  // `has_addresses`: a tensor's data is an address, as Device::has_addresses() says.
+  explicit Validator(const char* operation, bool has_addresses = true)
+      : operation_(operation), has_addresses_(has_addresses) {}
 
   // Rank in [min_rank, max_rank], one of `types`, every axis at least 1, no overflow, aligned, not NULL, stride and
   // size large enough. Fills in row_stride.
@@ -52,7 +54,12 @@ class Validator {
   }
 
  private:
+  // Where the tensor's first element is in what `data` names: all of memory, or a buffer.
+  uint64_t position(const Tensor& tensor) const {
+    return (has_addresses_ ? reinterpret_cast<uintptr_t>(tensor.data) : 0) + tensor.offset;
+  }
   const char* operation_;
+  bool has_addresses_;
 };
 
 }  // namespace lowbit::core

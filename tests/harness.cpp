@@ -4,8 +4,12 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 #include "guarded_device.h"
+#if LOWBIT_HAVE_VULKAN
+#include "vulkan/open_device.h"
+#endif
 
 #if defined(__SSE2__)
 #include <xmmintrin.h>
@@ -26,34 +30,62 @@ bool is_nan(uint32_t bits) { return (bits & 0x7fffffff) > 0x7f800000; }
 void PrintTo(const DeviceSpec& spec, std::ostream* out) { *out << spec.name; }
 
 std::vector<DeviceSpec> device_specs() {
+  constexpr uint64_t kExactF32 = LOWBIT_FEATURE_EXACT_F32;
   constexpr DeviceSpec kAll[] = {{"reference", "reference", 0},
                                  {"cpu", "cpu", 0},
                                  {"cpu_guarded", "cpu", 0, true},
                                  {"cpu_masked", "cpu", ~uint64_t{0}},
                                  {"cuda", "cuda", 0},
                                  {"cuda_masked", "cuda", ~uint64_t{0}},
-                                 {"vulkan", "vulkan", 0}};
+                                 {"vulkan", "vulkan"},
+                                 {"vulkan_masked", "vulkan", ~uint64_t{0}},
+                                 {.name = "vulkan_float", .backend = "vulkan", .pretended_features = kExactF32},
+                                 {.name = "vulkan_plain_float",
+                                  .backend = "vulkan",
+                                  .disabled_features = ~kExactF32,
+                                  .pretended_features = kExactF32},
+                                 {.name = "vulkan_small", .backend = "vulkan", .small_limits = true}};
   const char* only = std::getenv("LOWBIT_TEST_BACKEND");
+  const auto is_wanted = [&](std::string_view name) {
+    return only == nullptr || fmt::format(",{},", only).find(fmt::format(",{},", name)) != std::string::npos;
+  };
   std::vector<DeviceSpec> specs;
   lowbit_backend_info info{sizeof(info)};
   for (const DeviceSpec& spec : kAll) {
     for (uint32_t i = 0; lowbit_backend_get_info(i, &info) == LOWBIT_OK; ++i) {
       const bool is_built = std::strncmp(info.reason, "not_built", 9) != 0;
-      const bool is_wanted = only == nullptr || std::strcmp(only, spec.backend) == 0;
-      if (std::strcmp(info.name, spec.backend) == 0 && is_built && is_wanted) specs.push_back(spec);
+      if (std::strcmp(info.name, spec.backend) != 0 || !is_built) continue;
+      if (is_wanted(spec.backend) || is_wanted(spec.name)) specs.push_back(spec);
     }
   }
   return specs;
 }
 
-lowbit_device* open(const DeviceSpec& spec, std::string* absent) {
-  // Without the guard, which would put a sound kernel in the place of a wrong one.
-  const lowbit_device_options options{sizeof(options), spec.backend, nullptr, spec.disabled_features, 0,
-                                      LOWBIT_GUARD_OFF};
+namespace {
+
+// The device of a spec in the place of the plain one that was opened.
+core::Status disguise(const DeviceSpec& spec, const lowbit_device_options& options,
+                      std::shared_ptr<core::Device>* device) {
+  if (spec.guarded_memory) *device = make_guarded_device(**device, options);
+#if LOWBIT_HAVE_VULKAN
+  if (spec.pretended_features != 0 || spec.small_limits) {
+    core::vulkan::Pretence pretence{.features = spec.pretended_features};
+    if (spec.small_limits) pretence.limits = {.range = 64 << 10, .alignment = 256, .groups = 3, .work = 1 << 16};
+    return core::vulkan::open_device(options, core::kernel_table(), pretence, device);
+  }
+#endif
+  return {};
+}
+
+}  // namespace
+
+lowbit_device* open(const DeviceSpec& spec, lowbit_guard guard, std::string* absent) {
+  const lowbit_device_options options{sizeof(options), spec.backend, nullptr, spec.disabled_features, 0, guard};
   lowbit_device* device = nullptr;
   const lowbit_status status = lowbit_device_open(&options, &device);
   if (status == LOWBIT_OK) {
-    if (spec.guarded_memory) device->device = make_guarded_device(*device->device, options);
+    const core::Status disguised = disguise(spec, options, &device->device);
+    EXPECT_TRUE(disguised.ok()) << disguised.sentence();
     return device;
   }
   // A host backend is always there, but for an instruction set that was asked for and is not.
@@ -67,7 +99,8 @@ lowbit_device* open(const DeviceSpec& spec, std::string* absent) {
 
 void ParityTest::SetUp() {
   std::string absent;
-  rig.device = open(GetParam(), &absent);
+  // Without the guard, which would put a sound kernel in the place of a wrong one.
+  rig.device = open(GetParam(), LOWBIT_GUARD_OFF, &absent);
   if (rig.device == nullptr) GTEST_SKIP() << absent;
   ASSERT_EQ(lowbit_stream_create(rig.device, &rig.stream), LOWBIT_OK) << lowbit_last_error();
   lowbit_device_info info{sizeof(info)};
@@ -117,6 +150,8 @@ std::vector<unsigned> hostile_float_settings() { return {}; }
 #endif
 
 void ParityTest::count_as_reached() { reached().insert(lowbit_stream_last_kernel(rig.stream)); }
+
+bool ParityTest::spreads_work() const { return rig.device->device->multiprocessors() > 1; }
 
 void ParityTest::expect_same(const std::string& what, const Words& got, const Words& expected, Match match) {
   const char* kernel = lowbit_stream_last_kernel(rig.stream);

@@ -20,16 +20,18 @@ namespace lowbit::test {
 struct DeviceSpec {
   const char* name;  // in the names of tests
   const char* backend;
-  uint64_t disabled_features;
-  bool guarded_memory = false;  // weights and scratch lie between guard pages too
+  uint64_t disabled_features = 0;
+  bool guarded_memory = false;      // weights and scratch lie between guard pages too
+  uint64_t pretended_features = 0;  // vulkan: that the device does not promise, though it may well keep them
+  bool small_limits = false;        // vulkan: all that is limited is cut to the smallest that can work
 };
 void PrintTo(const DeviceSpec& spec, std::ostream* out);
 
-// Every backend of this build, or LOWBIT_TEST_BACKEND alone where it is set; the cpu also in guarded memory, and cpu
-// and cuda also with all their features masked.
+// Every backend of this build, or those that LOWBIT_TEST_BACKEND lists, by backend or by name; the cpu also in guarded memory, cpu, cuda
+// and vulkan also with all their features masked, and vulkan with other features and limits than it has.
 std::vector<DeviceSpec> device_specs();
 // NULL and the reason where it is absent. Any other failure is GoogleTest's.
-lowbit_device* open(const DeviceSpec& spec, std::string* absent);
+lowbit_device* open(const DeviceSpec& spec, lowbit_guard guard, std::string* absent);
 
 enum class Match { bits, floats };  // floats: a NaN is like every other NaN
 
@@ -42,6 +44,8 @@ class ParityTest : public testing::TestWithParam<DeviceSpec> {
   lowbit_status call(const std::function<lowbit_status()>& body);
   // Counts the kernel that ran last as compared with something.
   void count_as_reached();
+  // Whether the device chooses kernels by how many outputs there are for each of its multiprocessors.
+  bool spreads_work() const;
   // Compares and counts.
   void expect_same(const std::string& what, const Words& got, const Words& expected, Match match);
 

@@ -47,6 +47,7 @@ TEST_P(LowrankProjectionTest, Tiles) {
 // Enough outputs for both multiprocessors of the emulated device to have a large tile, and rows that tensor copies
 // reach or, at the odd depths, do not.
 TEST_P(LowrankProjectionTest, WholeDevice) {
+  if (!spreads_work()) GTEST_SKIP() << "no kernel of " << GetParam().name << " asks how many outputs there are";
   for (int64_t E : {1, 16, 45, 64, 127, 128, 129, 300})
     check_code_formats(LOWBIT_INT8, lowrank(1, 1, 4, 129, E, 257, 256));
   check_code_formats(LOWBIT_INT8, lowrank(2, 4, 4, 65, 640, 256, 255));

@@ -123,6 +123,39 @@ TEST_P(PackWeightTest, RowsApart) {
   }
 }
 
+// Some kernels cut what is large or far apart into pieces, anywhere in a byte of codes.
+TEST_P(PackWeightTest, ManyValues) {
+  check_all_ways({.shape = {3, 7001}, .packed = {.offset = 1}});
+  check_all_ways({.shape = {2, 3, 2053}, .values = Values::mixed, .input = {.padding = 3}, .packed = {.offset = 3}});
+  check({LOWBIT_INT8, LOWBIT_ABSMEAN, LOWBIT_PER_CHANNEL, {4100, 19}, Values::heavy});
+}
+
+TEST_P(PackWeightTest, RowsFarApart) {
+  check_all_ways({.shape = {2, 19, 5}, .values = Values::heavy, .input = {.padding = 9001}});
+  check_all_ways({.shape = {3, 40, 3}, .values = Values::mixed, .input = {.padding = 9001}, .packed = {.offset = 3}});
+}
+
+TEST_P(PackWeightTest, NamesTheFirstChannelThatOverflows) {
+  const std::vector<int64_t> shape = {2, 3, 2500};
+  std::vector<float> weights(2 * 3 * 2500, 1.0f);
+  for (int64_t column : {2450, 2400}) {
+    for (int64_t k : {0, 2}) weights[(3 + k) * 2500 + column] = 3e38f;  // of the second matrix
+  }
+  for (lowbit_format format : kFormats) {
+    const Operand input(rig, places[0], LOWBIT_TYPE_F32, shape, bits_of(weights));
+    const auto bytes = static_cast<int64_t>(lowbit_packed_weight_size(format, weights.size()));
+    const Operand packed(rig, places[0], LOWBIT_TYPE_U8, {bytes});
+    const Operand scales(rig, places[0], LOWBIT_TYPE_F32, {5000});
+    const lowbit_pack_weight_args args{sizeof(args),   format,          LOWBIT_ABSMEAN, LOWBIT_PER_CHANNEL,
+                                       input.tensor(), packed.tensor(), scales.tensor()};
+    EXPECT_EQ(call([&] { return lowbit_pack_weight(rig.stream, &args); }), LOWBIT_INVALID_ARGUMENT);
+    EXPECT_NE(std::string(lowbit_last_error()).find("channel 4900 overflows"), std::string::npos)
+        << lowbit_last_error();
+    packed.expect_untouched();
+    scales.expect_untouched();
+  }
+}
+
 TEST_P(PackWeightTest, TreeSum) {
   for (int64_t K : {4095, 4096, 4097, 8193}) check_all_ways({.shape = {K, 3}, .values = Values::heavy});
   check_all_ways({.shape = {3, 500, 28}, .values = Values::heavy});

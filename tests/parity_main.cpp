@@ -34,10 +34,10 @@ int check_coverage() {
   std::vector<std::shared_ptr<Device>> devices;
   int failures = 0;
   for (const DeviceSpec& spec : device_specs()) {
-    const lowbit_device_options options{sizeof(options), spec.backend, nullptr, spec.disabled_features};
-    lowbit_device* device = nullptr;
-    if (lowbit_device_open(&options, &device) != LOWBIT_OK) {
-      fmt::print("device   {}: skipped: {}\n", spec.name, lowbit_last_error());
+    std::string absent;
+    lowbit_device* device = open(spec, LOWBIT_GUARD_FIRST_USE, &absent);
+    if (device == nullptr) {
+      fmt::print("device   {}: skipped: {}\n", spec.name, absent);
       continue;
     }
     lowbit_device_info info{sizeof(info)};

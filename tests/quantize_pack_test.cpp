@@ -110,6 +110,18 @@ TEST_P(QuantizePackTest, RowsApart) {
   }
 }
 
+// Some kernels cut what is large or far apart into pieces.
+TEST_P(QuantizePackTest, ManyRows) {
+  check_all_ways({.shape = {2, 3, 1500, 5}, .values = Values::mixed});
+  check_all_ways({.shape = {3, 40003}, .values = Values::heavy, .input = {.padding = 1}, .codes = {.padding = 1}});
+}
+
+TEST_P(QuantizePackTest, RowsFarApart) {
+  check_all_ways({.shape = {2, 9, 3, 31}, .input = {.padding = 5000, .offset = 3}, .codes = {.padding = 5003}});
+  check_all_ways({.shape = {2, 110, 2, 41}, .values = Values::heavy, .input = {.padding = 8000, .offset = 1}});
+  check_all_ways({.shape = {1, 3, 2, 5}, .values = Values::mixed, .input = {.padding = 70000}});
+}
+
 // Sizes around whole segments of the tree sum, in one row and in many, so that segments begin inside rows too.
 TEST_P(QuantizePackTest, TreeSum) {
   for (int64_t n : {255, 256, 257, 4095, 4096, 4097, 4353, 8191, 8192, 8193, 12289, 40961}) {

@@ -37,26 +37,28 @@ int64_t spread_row(const uint8_t* codes, int64_t length, __m128i order, int32_t*
 Status spread(Stream& stream, const ActivationOperand& activations, int64_t length, lowbit_format weights,
               SpreadRows* rows) {
   const int64_t count = row_count(activations.values), stride = ceil_div(length, kCodesAtOnce) * kCodesAtOnce / 2;
-  void *pairs = nullptr, *sums = nullptr;
-  LOWBIT_TRY(stream.scratch(static_cast<size_t>(count * stride) * sizeof(int32_t), &pairs));
-  LOWBIT_TRY(stream.scratch(static_cast<size_t>(count) * sizeof(int64_t), &sums));
+  Location pairs_memory, sums_memory;
+  LOWBIT_TRY(stream.scratch(static_cast<size_t>(count * stride) * sizeof(int32_t), &pairs_memory));
+  LOWBIT_TRY(stream.scratch(static_cast<size_t>(count) * sizeof(int64_t), &sums_memory));
+  auto* const pairs = pairs_memory.as<int32_t>();
+  auto* const sums = sums_memory.as<int64_t>();
   const __m128i order = panel_depth(weights) == 4 ? _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15)
                                                   : _mm_setr_epi8(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
   for (int64_t r = 0; r < count; ++r) {
     const auto* codes = reinterpret_cast<const uint8_t*>(row<uint32_t>(activations.values, r));
-    int32_t* out = static_cast<int32_t*>(pairs) + r * stride;
-    static_cast<int64_t*>(sums)[r] = activations.format == LOWBIT_UINT8 ? spread_row<false>(codes, length, order, out)
-                                                                        : spread_row<true>(codes, length, order, out);
+    int32_t* out = pairs + r * stride;
+    sums[r] = activations.format == LOWBIT_UINT8 ? spread_row<false>(codes, length, order, out)
+                                                 : spread_row<true>(codes, length, order, out);
   }
-  *rows = {static_cast<int32_t*>(pairs), stride, static_cast<int64_t*>(sums)};
+  *rows = {pairs, stride, sums};
   return {};
 }
 
 Status widen(Stream& stream, const ActivationOperand& activations, int64_t length, WideRows* rows) {
   const int64_t count = row_count(activations.values), stride = ceil_div(length, 8) * 8;
-  void* memory = nullptr;
+  Location memory;
   LOWBIT_TRY(stream.scratch(static_cast<size_t>(count * stride) * sizeof(double), &memory));
-  auto* values = static_cast<double*>(memory);
+  auto* const values = memory.as<double>();
   for (int64_t r = 0; r < count; ++r) {
     const float* from = row<float>(activations.values, r);
     double* to = values + r * stride;

@@ -11,7 +11,8 @@
  *   Structs  A struct that may grow starts with `struct_size`: set it to sizeof and zero the rest. Zero is the default
  *            of every field unless its comment says otherwise.
  *   Memory   `data` of a tensor is memory of the stream's device: a host pointer for the backends `reference` and
- *            `cpu`. It is the caller's own, or a lowbit_buffer's. Outputs must not overlap inputs or each other.
+ *            `cpu`, a device pointer for `cuda`, a VkBuffer for `vulkan`. It is the caller's own, or a lowbit_buffer's.
+ *            Outputs must not overlap inputs or each other.
  *   Streams  A stream is an in-order queue used by one thread at a time; devices may be shared freely. A call enqueues
  *            work (host backends run it at once) and operands must live until it has run. LOWBIT_OK says that work was
  *            enqueued; a fault that shows later is returned by the stream's next call or lowbit_stream_synchronize().
@@ -119,9 +120,11 @@ typedef struct lowbit_weight lowbit_weight;
 typedef enum lowbit_feature LOWBIT_INT32 {
   LOWBIT_FEATURE_AVX2 = 1 << 0,
   LOWBIT_FEATURE_MMA_INT8 = 1 << 1, /* cuda: int8 tensor cores by mma.sync m16n8k32 (compute capability 8.0 and up) */
-  LOWBIT_FEATURE_WGMMA = 1 << 2     /* cuda: warpgroup matrix instructions (compute capability 9.0) */
+  LOWBIT_FEATURE_WGMMA = 1 << 2,    /* cuda: warpgroup matrix instructions (compute capability 9.0) */
+  LOWBIT_FEATURE_DOT_INT8 = 1 << 3, /* vulkan: shaderIntegerDotProduct */
+  LOWBIT_FEATURE_EXACT_F32 = 1 << 4 /* vulkan: f32 rounds to nearest even and keeps subnormals, infinities and NaN */
 } lowbit_feature;
-/* "avx2", "mma_int8", "wgmma". Static; NULL for a bit without a name. */
+/* "avx2", "mma_int8", "wgmma", "dot_int8", "exact_f32". Static; NULL for a bit without a name. */
 LOWBIT_API const char* lowbit_feature_name(uint64_t feature);
 
 /* The parity guard: when a weight is prepared, and when lowbit_device_warm_up() asks, each kernel that may serve computes
@@ -129,13 +132,30 @@ LOWBIT_API const char* lowbit_feature_name(uint64_t feature);
  * neither prepared for nor warmed up serves untested. */
 typedef enum lowbit_guard LOWBIT_INT32 { LOWBIT_GUARD_FIRST_USE = 0, LOWBIT_GUARD_OFF = 1 } lowbit_guard;
 
+/* A Vulkan device of the caller's, of Vulkan 1.2 or later and with timelineSemaphore enabled, whose instance is of the
+ * system's loader. It must outlive everything that lowbit made on it. */
+typedef struct lowbit_vulkan_handles {
+  uint32_t struct_size;
+  uint32_t queue_family; /* one with compute */
+  void* instance;        /* VkInstance */
+  void* physical_device; /* VkPhysicalDevice */
+  void* device;          /* VkDevice */
+  void* queue;           /* VkQueue of that family */
+  uint64_t features;     /* what is enabled: LOWBIT_FEATURE_DOT_INT8 for shaderIntegerDotProduct */
+  /* Called around each use of the queue, from any thread; NULL where lowbit alone uses it. */
+  void (*lock_queue)(void* user);
+  void (*unlock_queue)(void* user);
+  void* user;
+} lowbit_vulkan_handles;
+
 typedef struct lowbit_device_options {
   uint32_t struct_size;
   /* "auto", "cuda", "vulkan", "cpu", "reference"; NULL is "auto": the first that works, in that order. The environment
    * variable LOWBIT_BACKEND fills in "auto" and NULL only; an explicit name wins. */
   const char* backend;
   /* Which device of the backend; NULL is its first. The host backends have one, "0"; a CUDA device goes by its index,
-   * its UUID or its PCI bus id. */
+   * its UUID or its PCI bus id; a Vulkan device by its index, its UUID or a part of its name, software (llvmpipe) by UUID
+   * or name only. LOWBIT_VULKAN_DEVICE fills in NULL for vulkan. */
   const char* device;
   /* Features (lowbit_feature bits) the device must pretend to lack. */
   uint64_t disabled_features;
@@ -143,6 +163,9 @@ typedef struct lowbit_device_options {
    * Zero: it returns LOWBIT_UNSUPPORTED. */
   int32_t allow_fallback;
   lowbit_guard guard;
+  /* NULL, or the caller's own device, which is opened by the backend vulkan; `backend` is then "vulkan", "auto" or NULL,
+   * and `device` NULL. */
+  const lowbit_vulkan_handles* vulkan;
 } lowbit_device_options;
 
 typedef struct lowbit_device_info {
@@ -197,10 +220,10 @@ LOWBIT_API lowbit_status lowbit_explain(const lowbit_device* device, const lowbi
 
 /* ---- Buffers and streams ----------------------------------------------------------------------------------------- */
 
-/* `size` bytes of device memory, aligned to 64. Contents are undefined. */
+/* `size` bytes of device memory, aligned to 64 (vulkan: a buffer that starts there). Contents are undefined. */
 LOWBIT_API lowbit_status lowbit_buffer_create(lowbit_device* device, uint64_t size, lowbit_buffer** buffer);
-/* Waits for the buffer's last use; while a stream of the device is being captured the memory is freed later. NULL is
- * allowed. */
+/* Waits for the buffer's last use; while a stream of the device is being captured the memory is freed later, and with
+ * vulkan it is always freed when the work that was enqueued before has run, without waiting. NULL is allowed. */
 LOWBIT_API void lowbit_buffer_destroy(lowbit_buffer* buffer);
 /* What goes into lowbit_tensor.data. */
 LOWBIT_API void* lowbit_buffer_data(const lowbit_buffer* buffer);

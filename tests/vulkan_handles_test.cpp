@@ -1,0 +1,132 @@
+// A VkDevice of the caller's own, handed in.
+#include <gmock/gmock.h>
+
+#include <vector>
+
+#include "api.h"
+#include "lowbit/lowbit.hpp"
+#include "vulkan/vk.h"
+
+namespace lowbit::test {
+namespace {
+
+using testing::HasSubstr;
+
+// What an engine has: an instance, the software device, and a queue that it guards.
+class Engine {
+ public:
+  // False where there is no Vulkan.
+  bool start() {
+    if (volkInitialize() != VK_SUCCESS) return false;
+    const VkApplicationInfo application{.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .apiVersion = VK_API_VERSION_1_2};
+    const VkInstanceCreateInfo instance{.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+                                        .pApplicationInfo = &application};
+    if (vkCreateInstance(&instance, nullptr, &instance_) != VK_SUCCESS) return false;
+    volkLoadInstanceOnly(instance_);
+    uint32_t count = 1;
+    if (vkEnumeratePhysicalDevices(instance_, &count, &physical_) < 0 || count == 0) return false;
+    const float priority = 1;
+    const VkDeviceQueueCreateInfo queue{
+        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueCount = 1, .pQueuePriorities = &priority};
+    const VkPhysicalDeviceVulkan12Features features{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+                                                    .timelineSemaphore = VK_TRUE};
+    const VkDeviceCreateInfo device{.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                                    .pNext = &features,
+                                    .queueCreateInfoCount = 1,
+                                    .pQueueCreateInfos = &queue};
+    if (vkCreateDevice(physical_, &device, nullptr, &device_) != VK_SUCCESS) return false;
+    volkLoadDeviceTable(&vk_, device_);
+    vk_.vkGetDeviceQueue(device_, 0, 0, &queue_);
+    return true;
+  }
+  ~Engine() {
+    if (device_ != VK_NULL_HANDLE) vk_.vkDestroyDevice(device_, nullptr);
+    if (instance_ != VK_NULL_HANDLE) vkDestroyInstance(instance_, nullptr);
+  }
+
+  lowbit_vulkan_handles handles() {
+    return {.struct_size = sizeof(lowbit_vulkan_handles),
+            .queue_family = 0,
+            .instance = instance_,
+            .physical_device = physical_,
+            .device = device_,
+            .queue = queue_,
+            .features = 0,
+            .lock_queue = [](void* self) { ++static_cast<Engine*>(self)->locks; },
+            .unlock_queue = [](void* self) { ++static_cast<Engine*>(self)->unlocks; },
+            .user = this};
+  }
+  VkResult wait() const { return vk_.vkDeviceWaitIdle(device_); }
+
+  int locks = 0, unlocks = 0;
+
+ private:
+  VkInstance instance_ = VK_NULL_HANDLE;
+  VkPhysicalDevice physical_ = VK_NULL_HANDLE;
+  VkDevice device_ = VK_NULL_HANDLE;
+  VkQueue queue_ = VK_NULL_HANDLE;
+  VolkDeviceTable vk_{};
+};
+
+TEST(VulkanHandles, TheCallersDeviceIsUsedAndLeft) {
+  Engine engine;
+  if (!engine.start()) GTEST_SKIP() << "there is no Vulkan device";
+  const lowbit_vulkan_handles handles = engine.handles();
+  {
+    const Device device = Device::open({.vulkan = &handles});
+    EXPECT_STREQ(device.info().backend, "vulkan");
+    EXPECT_EQ(device.info().features & LOWBIT_FEATURE_DOT_INT8, 0u) << "it was not enabled";
+    const Stream stream(device);
+    const std::vector<float> values(64, 0.5f);
+    const Buffer input(device, 256), packed(device, 64), scales(device, 8), output(device, 256);
+    stream.upload(input, values);
+    rho_compress(stream, {.encoding = LOWBIT_INT8,
+                          .input = tensor(input, LOWBIT_TYPE_F32, {64}),
+                          .packed = tensor(packed, LOWBIT_TYPE_U8, {64}),
+                          .scales = tensor(scales, LOWBIT_TYPE_F32, {2})});
+    rho_expand(stream, {.encoding = LOWBIT_INT8,
+                        .packed = tensor(packed, LOWBIT_TYPE_U8, {64}),
+                        .scales = tensor(scales, LOWBIT_TYPE_F32, {2}),
+                        .output = tensor(output, LOWBIT_TYPE_F32, {64})});
+    std::vector<float> expanded(64);
+    stream.download(expanded, output);
+    EXPECT_EQ(expanded, values);
+  }
+  EXPECT_GE(engine.locks, 1);
+  EXPECT_EQ(engine.locks, engine.unlocks);
+  EXPECT_EQ(engine.wait(), VK_SUCCESS);
+}
+
+TEST(VulkanHandles, MistakesAreNamed) {
+  int something = 0;
+  const lowbit_vulkan_handles whole{.struct_size = sizeof(whole),
+                                    .instance = &something,
+                                    .physical_device = &something,
+                                    .device = &something,
+                                    .queue = &something};
+  const auto expect_error = [](const lowbit_vulkan_handles& handles, const char* backend, const char* device,
+                               const char* sentence) {
+    const lowbit_device_options options{
+        .struct_size = sizeof(options), .backend = backend, .device = device, .vulkan = &handles};
+    lowbit_device* opened = nullptr;
+    EXPECT_EQ(lowbit_device_open(&options, &opened), LOWBIT_INVALID_ARGUMENT);
+    EXPECT_THAT(lowbit_last_error(), HasSubstr(sentence));
+  };
+  lowbit_vulkan_handles handles = whole;
+  handles.struct_size = 3;
+  expect_error(handles, nullptr, nullptr, "options.vulkan.struct_size is 3");
+  handles = whole;
+  handles.instance = nullptr;
+  expect_error(handles, nullptr, nullptr, "options.vulkan.instance is NULL");
+  handles = whole;
+  handles.queue = nullptr;
+  expect_error(handles, "vulkan", nullptr, "options.vulkan.queue is NULL");
+  handles = whole;
+  handles.lock_queue = [](void*) {};
+  expect_error(handles, "auto", nullptr, "lock_queue and unlock_queue");
+  expect_error(whole, "cpu", nullptr, "options.backend is 'cpu', it may be NULL, auto or vulkan");
+  expect_error(whole, nullptr, "0", "options.device must then be NULL");
+}
+
+}  // namespace
+}  // namespace lowbit::test

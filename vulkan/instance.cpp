@@ -1,0 +1,173 @@
+#include "instance.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+
+#include "vulkan_device.h"
+
+namespace lowbit::core::vulkan {
+namespace {
+
+std::mutex mutex;        // of all that is loaded
+bool is_loaded = false;  // the functions of instances, which serve every instance of the loader
+
+Status load_loader() {
+  if (is_loaded || volkInitialize() == VK_SUCCESS) return {};
+  return {LOWBIT_UNAVAILABLE, "no_driver: the Vulkan loader (libvulkan.so.1) cannot be loaded"};
+}
+
+void load_functions(VkInstance instance) {
+  if (!is_loaded) volkLoadInstanceOnly(instance);
+  is_loaded = true;
+}
+
+// One for the process, made when it is first asked for and kept to its end: some drivers do not survive being unloaded.
+Status instance(VkInstance* made) {
+  static VkInstance kept = VK_NULL_HANDLE;
+  const std::lock_guard lock(mutex);
+  if (kept == VK_NULL_HANDLE) {
+    LOWBIT_TRY(load_loader());
+    // Without devices this fails in as many ways as there are broken drivers.
+    const VkApplicationInfo application{.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+                                        .pEngineName = "lowbit",
+                                        .apiVersion = std::min(volkGetInstanceVersion(), VK_API_VERSION_1_3)};
+    const VkInstanceCreateInfo info{.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &application};
+    VkInstance created = VK_NULL_HANDLE;
+    if (volkGetInstanceVersion() < VK_API_VERSION_1_2) {
+      return {LOWBIT_UNAVAILABLE, "driver_too_old: the Vulkan loader is older than Vulkan 1.2"};
+    }
+    if (const VkResult result = vkCreateInstance(&info, nullptr, &created); result != VK_SUCCESS) {
+      return {LOWBIT_UNAVAILABLE, fmt::format("no_driver: vkCreateInstance gave {}", name_of(result)), result};
+    }
+    load_functions(created);
+    kept = created;
+  }
+  *made = kept;
+  return {};
+}
+
+std::string uuid_text(const uint8_t (&uuid)[VK_UUID_SIZE]) {
+  std::string text;
+  for (int i = 0; i < static_cast<int>(VK_UUID_SIZE); ++i) {
+    text += fmt::format("{}{:02x}", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
+  }
+  return text;
+}
+
+bool has_extension(VkPhysicalDevice device, const char* name) {
+  uint32_t count = 0;
+  vkEnumerateDeviceExtensionProperties(device, nullptr, &count, nullptr);
+  std::vector<VkExtensionProperties> all(count);
+  vkEnumerateDeviceExtensionProperties(device, nullptr, &count, all.data());
+  return std::any_of(all.begin(), all.end(),
+                     [&](const auto& extension) { return std::strcmp(extension.extensionName, name) == 0; });
+}
+
+// One with compute; better one that does nothing else.
+bool find_queue(VkPhysicalDevice device, uint32_t* family) {
+  uint32_t count = 0;
+  vkGetPhysicalDeviceQueueFamilyProperties(device, &count, nullptr);
+  std::vector<VkQueueFamilyProperties> families(count);
+  vkGetPhysicalDeviceQueueFamilyProperties(device, &count, families.data());
+  bool found = false;
+  for (uint32_t i = 0; i < count; ++i) {
+    if ((families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) == 0) continue;
+    const bool is_apart = (families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT) == 0;
+    if (!found || is_apart) *family = i;
+    found = true;
+    if (is_apart) break;
+  }
+  return found;
+}
+
+// Empty, or why the device cannot serve.
+std::string describe(VkPhysicalDevice handle, PhysicalDevice* device) {
+  device->handle = handle;
+  vkGetPhysicalDeviceProperties(handle, &device->properties);
+  const VkPhysicalDeviceProperties& properties = device->properties;
+  if (properties.apiVersion < VK_API_VERSION_1_2) {
+    return fmt::format("'{}' offers Vulkan {}.{}, lowbit needs 1.2", properties.deviceName,
+                       VK_API_VERSION_MAJOR(properties.apiVersion), VK_API_VERSION_MINOR(properties.apiVersion));
+  }
+  if (properties.limits.maxPerStageDescriptorStorageBuffers < VulkanDevice::kMostBindings) {
+    return fmt::format("'{}' binds {} storage buffers, lowbit needs {}", properties.deviceName,
+                       properties.limits.maxPerStageDescriptorStorageBuffers, VulkanDevice::kMostBindings);
+  }
+  if (!find_queue(handle, &device->queue_family)) return fmt::format("'{}' has no compute", properties.deviceName);
+
+  VkPhysicalDeviceVulkan12Properties properties12{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES};
+  VkPhysicalDeviceIDProperties id{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES, .pNext = &properties12};
+  VkPhysicalDeviceProperties2 properties2{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &id};
+  vkGetPhysicalDeviceProperties2(handle, &properties2);
+  device->uuid = uuid_text(id.deviceUUID);
+  device->float_controls = {
+      .rounds_to_nearest = properties12.shaderRoundingModeRTEFloat32 != 0,
+      .keeps_signed_zero_inf_nan = properties12.shaderSignedZeroInfNanPreserveFloat32 != 0,
+      .keeps_subnormals = properties12.shaderDenormPreserveFloat32 != 0,
+  };
+
+  device->dot_product_is_extension = properties.apiVersion < VK_API_VERSION_1_3;
+  if (!device->dot_product_is_extension || has_extension(handle, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME)) {
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dot{
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
+    VkPhysicalDeviceFeatures2 features{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &dot};
+    vkGetPhysicalDeviceFeatures2(handle, &features);
+    device->has_dot_product = dot.shaderIntegerDotProduct != 0;
+  }
+
+  VkPhysicalDeviceMemoryProperties memory{};
+  vkGetPhysicalDeviceMemoryProperties(handle, &memory);
+  for (uint32_t i = 0; i < memory.memoryHeapCount; ++i) {
+    if ((memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0) {
+      device->memory_size += memory.memoryHeaps[i].size;
+    }
+  }
+  device->shares_memory = properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU ||
+                          properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
+  return "";
+}
+
+}  // namespace
+
+Status adopt_device(VkInstance made, VkPhysicalDevice handle, PhysicalDevice* device) {
+  {
+    const std::lock_guard lock(mutex);
+    LOWBIT_TRY(load_loader());
+    load_functions(made);
+  }
+  const std::string why_not = describe(handle, device);
+  return why_not.empty() ? Status() : Status(LOWBIT_UNAVAILABLE, "feature_missing: " + why_not);
+}
+
+Status list_devices(std::vector<PhysicalDevice>* devices, std::string* refused) {
+  VkInstance made = VK_NULL_HANDLE;
+  LOWBIT_TRY(instance(&made));
+  uint32_t count = 0;
+  std::vector<VkPhysicalDevice> handles;
+  VkResult result = vkEnumeratePhysicalDevices(made, &count, nullptr);
+  if (result == VK_SUCCESS) {
+    handles.resize(count);
+    result = vkEnumeratePhysicalDevices(made, &count, handles.data());
+    handles.resize(count);
+  }
+  if (result != VK_SUCCESS && result != VK_INCOMPLETE) {
+    return {LOWBIT_UNAVAILABLE, fmt::format("no_device: listing the devices gave {}", name_of(result)), result};
+  }
+  if (handles.empty()) return {LOWBIT_UNAVAILABLE, "no_device: Vulkan has no device"};
+  for (uint32_t i = 0; i < handles.size(); ++i) {
+    PhysicalDevice device;
+    device.index = i;
+    const std::string why_not = describe(handles[i], &device);
+    if (why_not.empty()) {
+      devices->push_back(std::move(device));
+    } else {
+      *refused += (refused->empty() ? "" : "; ") + why_not;
+    }
+  }
+  return {};
+}
+
+}  // namespace lowbit::core::vulkan

@@ -1,0 +1,356 @@
+#include "vulkan_device.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "kernel_table.h"
+#include "pipeline_cache.h"
+#include "vulkan_stream.h"
+
+namespace lowbit::core::vulkan {
+namespace {
+
+// Work that takes some 50 ms on a slow device of its kind, since drivers kill longer dispatches. Software was measured at a
+// quarter of a giga multiply-add a second; hardware is taken for 40 of them where it shares the host's memory, 300 else.
+int64_t work_of_50_ms(const PhysicalDevice& device) {
+  switch (device.properties.deviceType) {
+    case VK_PHYSICAL_DEVICE_TYPE_CPU:
+      return int64_t{1} << 23;
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+      return int64_t{1} << 34;
+    default:
+      return int64_t{1} << 31;
+  }
+}
+
+template <typename T>
+void replace(T* value, T pretended) {
+  if (pretended != 0) *value = pretended;
+}
+
+}  // namespace
+
+class VulkanDevice::QueueLock {
+ public:
+  explicit QueueLock(VulkanDevice& device) : device_(device), lock_(device.queue_mutex_) {
+    if (device_.handles_.lock_queue != nullptr) device_.handles_.lock_queue(device_.handles_.user);
+  }
+  ~QueueLock() {
+    if (device_.handles_.unlock_queue != nullptr) device_.handles_.unlock_queue(device_.handles_.user);
+  }
+  QueueLock(const QueueLock&) = delete;
+  QueueLock& operator=(const QueueLock&) = delete;
+
+ private:
+  VulkanDevice& device_;
+  std::lock_guard<std::mutex> lock_;
+};
+
+VulkanDevice::VulkanDevice(const PhysicalDevice& physical, lowbit_device_info info, std::span<const KernelRow> kernels,
+                           const lowbit_device_options& how, const Pretence& pretence)
+    : core::Device(Backend::vulkan, info, kernels, how),
+      physical_(physical),
+      maps_memory_(!pretence.without_host_memory) {
+  if (how.vulkan != nullptr) handles_ = *how.vulkan;
+  const VkPhysicalDeviceLimits& limits = physical.properties.limits;
+  limits_ = {
+      .range = limits.maxStorageBufferRange,
+      .alignment = std::max<VkDeviceSize>(limits.minStorageBufferOffsetAlignment, 16),  // a uvec4's
+      .groups = std::min(limits.maxComputeWorkGroupCount[0], limits.maxComputeWorkGroupCount[1]),
+      .work = work_of_50_ms(physical),
+  };
+  replace(&limits_.range, pretence.limits.range);
+  replace(&limits_.alignment, pretence.limits.alignment);
+  replace(&limits_.groups, pretence.limits.groups);
+  replace(&limits_.work, pretence.limits.work);
+}
+
+Status VulkanDevice::create_device() {
+  const float priority = 1;
+  const VkDeviceQueueCreateInfo queue{.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                      .queueFamilyIndex = physical_.queue_family,
+                                      .queueCount = 1,
+                                      .pQueuePriorities = &priority};
+  VkPhysicalDeviceShaderIntegerDotProductFeatures dot{
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+      .shaderIntegerDotProduct = VK_TRUE};
+  VkPhysicalDeviceVulkan12Features features{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+                                            .pNext = physical_.has_dot_product ? &dot : nullptr,
+                                            .timelineSemaphore = VK_TRUE};
+  const char* extensions[] = {VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME};
+  const bool needs_extension = physical_.has_dot_product && physical_.dot_product_is_extension;
+  const VkDeviceCreateInfo create{.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                                  .pNext = &features,
+                                  .queueCreateInfoCount = 1,
+                                  .pQueueCreateInfos = &queue,
+                                  .enabledExtensionCount = needs_extension ? 1u : 0u,
+                                  .ppEnabledExtensionNames = extensions};
+  return check(vkCreateDevice(physical_.handle, &create, nullptr, &device_), "creating the device");
+}
+
+Status VulkanDevice::initialize() {
+  vkGetPhysicalDeviceMemoryProperties(physical_.handle, &memory_types_);
+  device_ = static_cast<VkDevice>(handles_.device);
+  queue_ = static_cast<VkQueue>(handles_.queue);
+  if (device_ == VK_NULL_HANDLE) LOWBIT_TRY(create_device());
+  volkLoadDeviceTable(&vk, device_);
+  if (queue_ == VK_NULL_HANDLE) vk.vkGetDeviceQueue(device_, physical_.queue_family, 0, &queue_);
+
+  for (uint32_t bindings = 1; bindings <= kMostBindings; ++bindings) LOWBIT_TRY(create_layouts(bindings));
+  const std::vector<std::byte> kept = read_pipeline_cache(physical_.properties);
+  const VkPipelineCacheCreateInfo cache{.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
+                                        .initialDataSize = kept.size(),
+                                        .pInitialData = kept.data()};
+  cache_size_ = kept.size();
+  return check(vk.vkCreatePipelineCache(device_, &cache, nullptr, &cache_), "creating the pipeline cache");
+}
+
+// Set 0 has `bindings` storage buffers, and all push constants there are.
+Status VulkanDevice::create_layouts(uint32_t bindings) {
+  VkDescriptorSetLayoutBinding buffers[kMostBindings];
+  for (uint32_t i = 0; i < bindings; ++i) {
+    buffers[i] = {.binding = i,
+                  .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                  .descriptorCount = 1,
+                  .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT};
+  }
+  const VkDescriptorSetLayoutCreateInfo set{
+      .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = bindings, .pBindings = buffers};
+  VkDescriptorSetLayout* set_layout = &set_layouts_[bindings - 1];
+  LOWBIT_TRY(check(vk.vkCreateDescriptorSetLayout(device_, &set, nullptr, set_layout), "creating a set layout"));
+  const VkPushConstantRange push{.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = kPushBytes};
+  const VkPipelineLayoutCreateInfo layout{.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+                                          .setLayoutCount = 1,
+                                          .pSetLayouts = set_layout,
+                                          .pushConstantRangeCount = 1,
+                                          .pPushConstantRanges = &push};
+  return check(vk.vkCreatePipelineLayout(device_, &layout, nullptr, &layouts_[bindings - 1]),
+               "creating a pipeline layout");
+}
+
+VulkanDevice::~VulkanDevice() {
+  if (device_ == VK_NULL_HANDLE) return;  // its streams are gone, and have waited
+  for (const Retired& retired : retired_) free(retired.allocation);
+  retired_.clear();  // with the timelines they hold
+  for (const auto& [key, pipeline] : pipelines_) vk.vkDestroyPipeline(device_, pipeline.pipeline, nullptr);
+  if (cache_ != VK_NULL_HANDLE) {
+    write_pipeline_cache(vk, device_, cache_, cache_size_, physical_.properties);
+    vk.vkDestroyPipelineCache(device_, cache_, nullptr);
+  }
+  for (VkPipelineLayout layout : layouts_) vk.vkDestroyPipelineLayout(device_, layout, nullptr);
+  for (VkDescriptorSetLayout layout : set_layouts_) vk.vkDestroyDescriptorSetLayout(device_, layout, nullptr);
+  if (handles_.device == nullptr) vk.vkDestroyDevice(device_, nullptr);
+}
+
+// ---- Memory ----------------------------------------------------------------------------------------------------------
+
+Status VulkanDevice::allocate(size_t size, MemoryKind kind, Allocation* made) {
+  // What the type must have, best first.
+  constexpr VkMemoryPropertyFlags kDevice = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
+                                  kHost = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+                                  kCached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+  const VkMemoryPropertyFlags wanted[3][4] = {
+      {physical_.shares_memory ? kDevice | kHost | kCached : kDevice,
+       physical_.shares_memory ? kDevice | kHost : kDevice, kDevice, 0},
+      {kHost, kHost, kHost, kHost},
+      {kHost | kCached, kHost, kHost, kHost},
+  };
+  const VkBufferCreateInfo info{.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+                                .size = (size + 15) / 16 * 16,
+                                .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                                         VK_BUFFER_USAGE_TRANSFER_DST_BIT};
+  Allocation allocation;
+  VkMemoryRequirements needs{};
+  // Drivers need not refuse a buffer that is larger than all memory, and some crash.
+  const bool has_room =
+      std::any_of(memory_types_.memoryHeaps, memory_types_.memoryHeaps + memory_types_.memoryHeapCount,
+                  [&](const VkMemoryHeap& heap) { return size <= heap.size; });
+  VkResult result =
+      has_room ? vk.vkCreateBuffer(device_, &info, nullptr, &allocation.buffer) : VK_ERROR_OUT_OF_DEVICE_MEMORY;
+  if (result == VK_SUCCESS) {
+    vk.vkGetBufferMemoryRequirements(device_, allocation.buffer, &needs);
+    uint32_t type = VK_MAX_MEMORY_TYPES;
+    for (const VkMemoryPropertyFlags flags : wanted[static_cast<int>(kind)]) {
+      for (uint32_t i = 0; i < memory_types_.memoryTypeCount && type == VK_MAX_MEMORY_TYPES; ++i) {
+        const bool is_allowed = (needs.memoryTypeBits >> i & 1) != 0;
+        if (is_allowed && (memory_types_.memoryTypes[i].propertyFlags & flags) == flags) type = i;
+      }
+    }
+    const VkMemoryAllocateInfo allocate{
+        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = needs.size, .memoryTypeIndex = type};
+    result = vk.vkAllocateMemory(device_, &allocate, nullptr, &allocation.memory);
+    if (result == VK_SUCCESS) {
+      result = vk.vkBindBufferMemory(device_, allocation.buffer, allocation.memory, 0);
+    }
+    const bool is_mapped = (memory_types_.memoryTypes[type].propertyFlags & kHost) == kHost;
+    if (result == VK_SUCCESS && is_mapped && (maps_memory_ || kind != MemoryKind::device)) {
+      void* mapped = nullptr;
+      result = vk.vkMapMemory(device_, allocation.memory, 0, VK_WHOLE_SIZE, 0, &mapped);
+      allocation.mapped = static_cast<std::byte*>(mapped);
+    }
+  }
+  if (result == VK_SUCCESS) {
+    *made = allocation;
+    return {};
+  }
+  free(allocation);
+  const Status status = attempt(result, "allocating");
+  if (status.code() != LOWBIT_OUT_OF_MEMORY) return status;
+  return {LOWBIT_OUT_OF_MEMORY, fmt::format("{} bytes of device memory cannot be had: {}", size, status.sentence()),
+          status.native_code()};
+}
+
+void VulkanDevice::free(const Allocation& allocation) noexcept {
+  vk.vkDestroyBuffer(device_, allocation.buffer, nullptr);
+  vk.vkFreeMemory(device_, allocation.memory, nullptr);
+}
+
+Status VulkanDevice::allocate(size_t size, void** memory) {
+  LOWBIT_TRY(lost());
+  collect();
+  Allocation allocation;
+  Status status = allocate(size, MemoryKind::device, &allocation);
+  if (status.code() == LOWBIT_OUT_OF_MEMORY) {  // what was released may still wait for its last use
+    wait_idle();
+    collect();
+    status = allocate(size, MemoryKind::device, &allocation);
+  }
+  LOWBIT_TRY(status);
+  const std::lock_guard lock(memory_mutex_);
+  allocations_.emplace(allocation.buffer, allocation);
+  *memory = allocation.buffer;
+  return {};
+}
+
+void VulkanDevice::release(void* memory) noexcept {
+  {
+    const std::lock_guard lock(memory_mutex_);
+    const auto found = allocations_.find(buffer_of(memory));
+    Retired retired{found->second, {}};
+    for (const auto& timeline : timelines_) {
+      const uint64_t recorded = timeline->recorded.load();
+      if (!timeline->has_reached(recorded)) retired.uses.emplace_back(timeline, recorded);
+    }
+    allocations_.erase(found);
+    retired_.push_back(std::move(retired));
+  }
+  collect();
+}
+
+void VulkanDevice::collect() noexcept {
+  const std::lock_guard lock(memory_mutex_);
+  for (auto retired = retired_.begin(); retired != retired_.end();) {
+    std::erase_if(retired->uses, [](const auto& use) { return use.first->has_reached(use.second); });
+    if (!retired->uses.empty()) {
+      ++retired;
+      continue;
+    }
+    free(retired->allocation);
+    retired = retired_.erase(retired);
+  }
+}
+
+std::byte* VulkanDevice::mapped(VkBuffer buffer) const {
+  const std::lock_guard lock(memory_mutex_);
+  const auto found = allocations_.find(buffer);
+  return found == allocations_.end() ? nullptr : found->second.mapped;
+}
+
+// ---- Pipelines -------------------------------------------------------------------------------------------------------
+
+Status VulkanDevice::pipeline(const Shader& shader, const Constants& constants, Pipeline* pipeline) {
+  const std::lock_guard lock(pipelines_mutex_);
+  const PipelineKey key{shader.code.data(), constants};
+  auto found = pipelines_.find(key);
+  if (found == pipelines_.end()) {
+    Pipeline made;
+    LOWBIT_TRY(create_pipeline(shader, constants, &made));
+    found = pipelines_.emplace(key, made).first;
+  }
+  *pipeline = found->second;
+  return {};
+}
+
+Status VulkanDevice::create_pipeline(const Shader& shader, const Constants& constants, Pipeline* made) {
+  made->bindings = binding_count(shader.code);
+  made->layout = layouts_[made->bindings - 1];
+  const std::vector<uint32_t> code = with_controls(shader.code, physical_.float_controls);
+  const VkShaderModuleCreateInfo module_info{.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+                                             .codeSize = code.size() * sizeof(uint32_t),
+                                             .pCode = code.data()};
+  VkShaderModule module = VK_NULL_HANDLE;
+  LOWBIT_TRY(attempt(vk.vkCreateShaderModule(device_, &module_info, nullptr, &module), "creating a shader module"));
+
+  VkSpecializationMapEntry entries[std::tuple_size_v<Constants>];
+  for (uint32_t i = 0; i < std::size(entries); ++i) entries[i] = {i, i * uint32_t{sizeof(uint32_t)}, sizeof(uint32_t)};
+  const VkSpecializationInfo specialization{.mapEntryCount = static_cast<uint32_t>(std::size(entries)),
+                                            .pMapEntries = entries,
+                                            .dataSize = sizeof(constants),
+                                            .pData = constants.data()};
+  const VkComputePipelineCreateInfo info{.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+                                         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                                                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                                                   .module = module,
+                                                   .pName = "main",
+                                                   .pSpecializationInfo = &specialization},
+                                         .layout = made->layout};
+  const VkResult result = vk.vkCreateComputePipelines(device_, cache_, 1, &info, nullptr, &made->pipeline);
+  vk.vkDestroyShaderModule(device_, module, nullptr);
+  return attempt(result, fmt::format("creating the pipeline of {}", shader.name).c_str());
+}
+
+// ---- Streams ---------------------------------------------------------------------------------------------------------
+
+Status VulkanDevice::create_stream(std::unique_ptr<core::Stream>* stream) {
+  LOWBIT_TRY(lost());
+  auto made = std::make_unique<VulkanStream>(shared_from_this());
+  LOWBIT_TRY(made->initialize());
+  *stream = std::move(made);
+  return {};
+}
+
+void VulkanDevice::add(std::shared_ptr<Timeline> timeline) {
+  const std::lock_guard lock(memory_mutex_);
+  timelines_.insert(std::move(timeline));
+}
+
+void VulkanDevice::remove(const std::shared_ptr<Timeline>& timeline) {
+  const std::lock_guard lock(memory_mutex_);
+  timelines_.erase(timeline);
+}
+
+Status VulkanDevice::submit(VkCommandBuffer commands, const Timeline& timeline, uint64_t value) {
+  const VkTimelineSemaphoreSubmitInfo values{.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+                                             .signalSemaphoreValueCount = 1,
+                                             .pSignalSemaphoreValues = &value};
+  const VkSubmitInfo info{.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                          .pNext = &values,
+                          .commandBufferCount = 1,
+                          .pCommandBuffers = &commands,
+                          .signalSemaphoreCount = 1,
+                          .pSignalSemaphores = &timeline.semaphore};
+  const QueueLock lock(*this);
+  return attempt(vk.vkQueueSubmit(queue_, 1, &info, VK_NULL_HANDLE), "submitting");
+}
+
+void VulkanDevice::wait_idle() noexcept {
+  const QueueLock lock(*this);
+  vk.vkQueueWaitIdle(queue_);
+}
+
+Status VulkanDevice::attempt(VkResult result, const char* what) {
+  Status status = check(result, what);
+  if (status.code() == LOWBIT_DEVICE_LOST) {
+    const std::lock_guard lock(lost_mutex_);
+    if (lost_.ok()) lost_ = status;
+  }
+  return status;
+}
+
+Status VulkanDevice::lost() const {
+  const std::lock_guard lock(lost_mutex_);
+  return lost_;
+}
+
+}  // namespace lowbit::core::vulkan

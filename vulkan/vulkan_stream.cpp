@@ -1,0 +1,208 @@
+#include "vulkan_stream.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace lowbit::core::vulkan {
+namespace {
+
+constexpr VkAccessFlags kReads = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT,
+                        kWrites = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+constexpr VkPipelineStageFlags kStages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+
+constexpr uint64_t kTimeout = uint64_t{600} * 1000 * 1000 * 1000;  // ns
+
+}  // namespace
+
+VulkanStream::VulkanStream(std::shared_ptr<core::Device> device)
+    : Stream(std::move(device)),
+      timeline_(std::make_shared<Timeline>(vulkan_device().handle(), vulkan_device().vk)),
+      staging_(*this),
+      refusals_(*this) {}
+
+Status VulkanStream::initialize() {
+  VulkanDevice& device = vulkan_device();
+  const VkSemaphoreTypeCreateInfo type{.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+                                       .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
+  const VkSemaphoreCreateInfo semaphore{.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
+  LOWBIT_TRY(attempt(device.vk.vkCreateSemaphore(device.handle(), &semaphore, nullptr, &timeline_->semaphore),
+                     "creating a timeline"));
+  device.add(timeline_);
+  const VkCommandPoolCreateInfo pool{.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                     .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+                                     .queueFamilyIndex = device.queue_family()};
+  LOWBIT_TRY(
+      attempt(device.vk.vkCreateCommandPool(device.handle(), &pool, nullptr, &pool_), "creating a command pool"));
+  VkCommandBuffer buffers[kBatches];
+  const VkCommandBufferAllocateInfo allocate{.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                             .commandPool = pool_,
+                                             .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                             .commandBufferCount = kBatches};
+  LOWBIT_TRY(
+      attempt(device.vk.vkAllocateCommandBuffers(device.handle(), &allocate, buffers), "allocating command buffers"));
+  for (int i = 0; i < kBatches; ++i) batches_[i].commands = buffers[i];
+  return {};
+}
+
+VulkanStream::~VulkanStream() {
+  VulkanDevice& device = vulkan_device();
+  (void)flush().ok();
+  if (!wait(submitted_).ok()) device.wait_idle();  // nothing of what follows may be in use
+  device.remove(timeline_);
+  for (Batch& batch : batches_) {
+    for (const Sets& sets : batch.sets) {
+      for (VkDescriptorPool pool : sets.pools) device.vk.vkDestroyDescriptorPool(device.handle(), pool, nullptr);
+    }
+  }
+  device.vk.vkDestroyCommandPool(device.handle(), pool_, nullptr);
+  timeline_->recorded = 0;
+  device.collect();
+}
+
+Status VulkanStream::attempt(VkResult result, const char* what) {
+  Status status = vulkan_device().attempt(result, what);
+  if (status.code() == LOWBIT_DEVICE_LOST) set_fault(status);
+  return status;
+}
+
+// ---- Recording -------------------------------------------------------------------------------------------------------
+
+Status VulkanStream::open() {
+  VulkanDevice& device = vulkan_device();
+  LOWBIT_TRY(fault());
+  LOWBIT_TRY(device.lost());
+  Batch& batch = batches_[turn_];
+  LOWBIT_TRY(wait(batch.value));
+  const VkCommandBufferBeginInfo begin{.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                       .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
+  LOWBIT_TRY(attempt(device.vk.vkBeginCommandBuffer(batch.commands, &begin), "beginning a command buffer"));
+  for (Sets& sets : batch.sets) sets.used = 0;
+  batch.value = submitted_ + 1;
+  timeline_->recorded = batch.value;
+  is_open_ = true;
+  is_ordered_ = false;
+  dispatches_ = 0;
+  return {};
+}
+
+Status VulkanStream::commands(VkCommandBuffer* commands) {
+  if (!is_open_) LOWBIT_TRY(open());
+  *commands = batches_[turn_].commands;
+  if (is_ordered_) return {};
+  const VkMemoryBarrier barrier{
+      .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = kWrites, .dstAccessMask = kReads | kWrites};
+  vulkan_device().vk.vkCmdPipelineBarrier(*commands, kStages, kStages, 0, 1, &barrier, 0, nullptr, 0, nullptr);
+  is_ordered_ = true;
+  return {};
+}
+
+Status VulkanStream::count_dispatch() { return ++dispatches_ < kMostDispatches ? Status() : flush(); }
+
+Status VulkanStream::descriptor_set(uint32_t bindings, const VkDescriptorBufferInfo* buffers, VkDescriptorSet* set) {
+  VulkanDevice& device = vulkan_device();
+  Sets& sets = batches_[turn_].sets[bindings - 1];
+  if (sets.used == sets.sets.size()) {
+    const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, bindings * kSetsOfPool};
+    const VkDescriptorPoolCreateInfo info{.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+                                          .maxSets = kSetsOfPool,
+                                          .poolSizeCount = 1,
+                                          .pPoolSizes = &size};
+    sets.pools.reserve(sets.pools.size() + 1);
+    VkDescriptorPool pool = VK_NULL_HANDLE;
+    LOWBIT_TRY(attempt(device.vk.vkCreateDescriptorPool(device.handle(), &info, nullptr, &pool),
+                       "creating a descriptor pool"));
+    sets.pools.push_back(pool);
+    const std::vector<VkDescriptorSetLayout> layouts(kSetsOfPool, device.set_layout(bindings));
+    VkDescriptorSet made[kSetsOfPool];
+    const VkDescriptorSetAllocateInfo allocate{.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+                                               .descriptorPool = pool,
+                                               .descriptorSetCount = kSetsOfPool,
+                                               .pSetLayouts = layouts.data()};
+    LOWBIT_TRY(
+        attempt(device.vk.vkAllocateDescriptorSets(device.handle(), &allocate, made), "allocating descriptor sets"));
+    sets.sets.insert(sets.sets.end(), made, made + kSetsOfPool);
+  }
+  *set = sets.sets[sets.used++];
+  VkWriteDescriptorSet writes[VulkanDevice::kMostBindings];
+  for (uint32_t i = 0; i < bindings; ++i) {
+    writes[i] = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                 .dstSet = *set,
+                 .dstBinding = i,
+                 .descriptorCount = 1,
+                 .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                 .pBufferInfo = &buffers[i]};
+  }
+  device.vk.vkUpdateDescriptorSets(device.handle(), bindings, writes, 0, nullptr);
+  return {};
+}
+
+// ---- Submitting and waiting ------------------------------------------------------------------------------------------
+
+Status VulkanStream::flush() {
+  VulkanDevice& device = vulkan_device();
+  if (!is_open_) return fault().ok() ? device.lost() : fault();
+  Batch& batch = batches_[turn_];
+  is_open_ = false;
+  // The host may look once the timeline says so.
+  const VkMemoryBarrier barrier{
+      .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = kWrites, .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
+  device.vk.vkCmdPipelineBarrier(batch.commands, kStages, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, nullptr, 0,
+                                 nullptr);
+  Status status = attempt(device.vk.vkEndCommandBuffer(batch.commands), "ending a command buffer");
+  if (status.ok()) status = device.submit(batch.commands, *timeline_, batch.value);
+  if (!status.ok()) {  // what was recorded is lost: the stream cannot go on as if it had run
+    batch.value = timeline_->recorded = submitted_;
+    set_fault(status);
+    return status;
+  }
+  submitted_ = batch.value;
+  turn_ = (turn_ + 1) % kBatches;
+  return {};
+}
+
+Status VulkanStream::wait(uint64_t value) {
+  VulkanDevice& device = vulkan_device();
+  uint64_t reached = 0;
+  const VkResult asked = value == 0 ? VK_SUCCESS : timeline_->ask(&reached);
+  if (asked == VK_ERROR_DEVICE_LOST) return attempt(asked, "asking how far the stream is");
+  if (asked == VK_SUCCESS && reached >= value) return device.lost();
+  const VkSemaphoreWaitInfo info{.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+                                 .semaphoreCount = 1,
+                                 .pSemaphores = &timeline_->semaphore,
+                                 .pValues = &value};
+  LOWBIT_TRY(attempt(device.vk.vkWaitSemaphores(device.handle(), &info, kTimeout), "waiting for the stream"));
+  return device.lost();
+}
+
+Status VulkanStream::synchronize() {
+  LOWBIT_TRY(flush());
+  LOWBIT_TRY(wait(submitted_));
+  vulkan_device().collect();
+  return refusals_.take();
+}
+
+bool VulkanStream::is_idle() const { return !is_open_ && timeline_->has_reached(submitted_); }
+
+// ---- Copies ----------------------------------------------------------------------------------------------------------
+
+Status VulkanStream::copy_to_device(void* data, uint64_t offset, const void* host, size_t size) {
+  LOWBIT_TRY(vulkan_device().lost());
+  std::byte* const mapped = vulkan_device().mapped(buffer_of(data));
+  if (mapped != nullptr && is_idle()) {
+    std::memcpy(mapped + offset, host, size);
+    return {};
+  }
+  return staging_.upload({buffer_of(data), offset, size}, static_cast<const std::byte*>(host));
+}
+
+Status VulkanStream::copy_to_host(void* host, const void* data, uint64_t offset, size_t size) {
+  LOWBIT_TRY(flush());
+  if (const std::byte* mapped = vulkan_device().mapped(buffer_of(data)); mapped != nullptr) {
+    LOWBIT_TRY(wait(submitted_));
+    std::memcpy(host, mapped + offset, size);
+    return {};
+  }
+  return staging_.download({buffer_of(data), offset, size}, static_cast<std::byte*>(host));
+}
+
+}  // namespace lowbit::core::vulkan
