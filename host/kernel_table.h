@@ -6,7 +6,8 @@
 //   activations  f32 floats, a8 codes in 8-bit lanes (int8, int4, uint8); left out where it takes both or none
 //   weights      w8 int8, w2 ternary, w1 binary, wx any of them; rho's encodings too
 //   feature      of the cpu: scalar where it needs none; of cuda's projections: the way (scalar, sparse) or the instruction,
-//                with _tiles for many rows where few have a kernel with it too
+//                with _tiles for many rows where few have a kernel with it too; of vulkan's projections of codes: the way
+//                (tiles, rows, sparse) and the products (dot, plain); and of vulkan the arithmetic (float, integer)
 #pragma once
 
 #include <optional>

@@ -22,6 +22,7 @@ const uint kWeightLoads = (kWeightChunks + gl_WorkGroupSize.x - 1u) / gl_WorkGro
 const uint kValueLoads = kValueRuns / gl_WorkGroupSize.x;
 // Of an invocation: rows of activations, this far apart.
 const uint kOwnRows = 8u, kRowGroups = kRows / kOwnRows;
+const uint kTileChunks = kPanels * kRowChunks;  // of four columns
 
 shared uvec4 weight_tile[kWeightChunks];  // [panel][row][chunk], the chunks in their order
 shared uvec4 value_tile[kValueRuns];      // [run][row]
@@ -119,11 +120,19 @@ void main() {
   }
   half_sums[thread] = half_sum;
   barrier();
-  [[unroll]] for (uint i = 0u; i < kOwnRows; ++i) {
-    const uint of_tile = row + i * kRowGroups, n = (tile.panel + panel) * kPanelColumns + 4u * c;
-    const ivec4 sum = signed_sum(sums[i], half_sums[2u * of_tile] + half_sums[2u * of_tile + 1u]);
-    [[unroll]] for (uint column = 0u; column < 4u; ++column) {
-      store_sum(tile.m + of_tile, tile.z, n + column, tile.slice, uint(sum[column]), f32_from_int(sum[column]));
+  // A quarter of the tile at a time, back through shared memory, so that neighbours store neighbours.
+  [[unroll]] for (uint quarter = 0u; quarter < 4u; ++quarter) {
+    [[unroll]] for (uint i = 0u; i < kOwnRows / 4u; ++i) {
+      const uint own = quarter * (kOwnRows / 4u) + i, of_tile = row + own * kRowGroups;
+      const ivec4 sum = signed_sum(sums[own], half_sums[2u * of_tile] + half_sums[2u * of_tile + 1u]);
+      value_tile[(row + i * kRowGroups) * kTileChunks + panel * kRowChunks + c] = uvec4(sum);
     }
+    barrier();
+    [[dont_unroll]] for (uint i = thread; i < kRows / 4u * kTileChunks * 4u; i += gl_WorkGroupSize.x) {
+      const uint sum = value_tile[i / 4u][i % 4u], of_tile = quarter * (kRows / 4u) + i / (4u * kTileChunks);
+      store_sum(tile.m + of_tile, tile.z, tile.panel * kPanelColumns + i % (4u * kTileChunks), tile.slice, sum,
+                f32_from_int(int(sum)));
+    }
+    barrier();
   }
 }

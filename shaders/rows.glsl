@@ -14,7 +14,9 @@ layout(binding = 0, std430) readonly restrict buffer Values { uint values[]; };
 layout(binding = 1, std430) readonly restrict buffer Weights { uvec4 weights[]; };
 
 const uint kLanes = gl_WorkGroupSize.x / kRowChunks;
-const uint kBatch = ROWS > 2u ? 2u : 4u;  // rows of a panel that an invocation has under way
+// Rows of a panel that an invocation has under way: fewer where each of them is more work.
+const uint kShare = 16u / (kQuads * ROWS);
+const uint kBatch = ROWS == 1u || kShare > 4u ? 4u : kShare == 0u ? 1u : kShare;
 
 shared int lane_sums[gl_WorkGroupSize.x * 4u * ROWS];  // [lane][row][column]
 

@@ -37,7 +37,8 @@ Opened open(lowbit_device_options options) {
 Opened open(const char* backend) { return open(lowbit_device_options{.backend = backend}); }
 
 class DeviceTest : public testing::Test {
-  ScopedEnvironment backend_{"LOWBIT_BACKEND", nullptr}, isa_{"LOWBIT_CPU_ISA", nullptr};
+  ScopedEnvironment backend_{"LOWBIT_BACKEND", nullptr}, vulkan_{"LOWBIT_VULKAN_DEVICE", nullptr},
+      isa_{"LOWBIT_CPU_ISA", nullptr};
 };
 
 TEST_F(DeviceTest, OpensByName) {

@@ -17,6 +17,8 @@ namespace {
 using test::FakeDevice;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::MatchesRegex;
+using testing::StartsWith;
 
 constexpr uint64_t kAvx2 = LOWBIT_FEATURE_AVX2;
 constexpr lowbit_format kCodes[] = {LOWBIT_INT8, LOWBIT_INT4, LOWBIT_UINT8};
@@ -71,6 +73,18 @@ TEST(KernelTable, NamesSayWhatTheRowsSay) {
                                      {"_w1", {LOWBIT_BINARY}},
                                      {"_wx", {LOWBIT_INT8, LOWBIT_TERNARY, LOWBIT_BINARY}}});
     name += std::string("_") + kBackends[static_cast<int>(kernel.backend)];
+    if (kernel.backend == Backend::cuda) {  // its projections go by the way, the others by nothing more
+      EXPECT_THAT(kernel.name, StartsWith(name));
+      continue;
+    }
+    if (kernel.backend == Backend::vulkan) {
+      const bool has_ways = !kernel.layouts.empty() && kernel.activations.contains(LOWBIT_INT8);
+      const char* products = (kernel.features & LOWBIT_FEATURE_DOT_INT8) != 0 ? "_dot" : "_plain";
+      const char* arithmetic = (kernel.features & LOWBIT_FEATURE_EXACT_F32) != 0 ? "_float" : "_integer";
+      if (has_ways) name += std::string("_(tiles|rows|sparse)") + products;
+      EXPECT_THAT(kernel.name, MatchesRegex(name + arithmetic));
+      continue;
+    }
     if (kernel.features != 0) {
       name += std::string("_") + lowbit_feature_name(kernel.features);
     } else if (kernel.backend == Backend::cpu) {
