@@ -36,16 +36,15 @@ endfunction()
 lowbit_add_program_test(lowbit_golden_tests golden_test.cpp process.cpp)
 add_dependencies(lowbit_golden_tests lowbit_golden)
 add_test(NAME lowbit_golden_tests COMMAND lowbit_golden_tests)
-set_tests_properties(lowbit_golden_tests PROPERTIES LABELS parity TIMEOUT 600)
+set_tests_properties(lowbit_golden_tests PROPERTIES LABELS parity TIMEOUT 600 ENVIRONMENT ${on_vulkan})
 
 lowbit_add_program_test(lowbit_bdh_tests
   bdh_evaluation_test.cpp bdh_recurrence_test.cpp bdh_test.cpp model_file.cpp oracle.cpp)
 lowbit_add_program_test(lowbit_cli_tests
   cli_model_test.cpp cli_op_test.cpp cli_output_test.cpp cli_test.cpp command_test.cpp model_file.cpp process.cpp)
 include(GoogleTest)
-foreach(tests lowbit_bdh_tests lowbit_cli_tests)
-  gtest_discover_tests(${tests} PROPERTIES LABELS unit TIMEOUT 600 DISCOVERY_TIMEOUT 60)
-endforeach()
+gtest_discover_tests(lowbit_bdh_tests PROPERTIES LABELS unit TIMEOUT 600 DISCOVERY_TIMEOUT 60 ENVIRONMENT ${on_vulkan})
+gtest_discover_tests(lowbit_cli_tests PROPERTIES LABELS unit TIMEOUT 600 DISCOVERY_TIMEOUT 60)
 
 # The training script; skipped, with the reason printed, where PyTorch is not installed.
 find_package(Python3 COMPONENTS Interpreter QUIET)

@@ -240,18 +240,21 @@ TEST_P(GoldenLibraryTest, AllOperations) {
   });
 }
 
-// ---- Through `lowbit op`
-// ---------------------------------------------------------------------------------------------
+// ---- Through `lowbit op` --------------------------------------------------------------------------------------------
 
-// An instruction set that is masked changes nothing in how the command works.
-std::vector<Target> whole_targets() {
-  std::vector<Target> whole = targets();
-  std::erase_if(whole, [](const Target& target) { return target.disabled_features != 0; });
-  return whole;
+// How the command works does not change with an instruction set that is masked, nor on a GPU, which takes a process
+// longer to open than a case to compute.
+std::vector<Target> host_targets() {
+  std::vector<Target> host = targets();
+  std::erase_if(host, [](const Target& target) {
+    const bool is_host = std::strcmp(target.backend, "cpu") == 0 || std::strcmp(target.backend, "reference") == 0;
+    return target.disabled_features != 0 || !is_host;
+  });
+  return host;
 }
 
 class GoldenCommandTest : public testing::TestWithParam<Target> {};
-INSTANTIATE_TEST_SUITE_P(Devices, GoldenCommandTest, testing::ValuesIn(whole_targets()),
+INSTANTIATE_TEST_SUITE_P(Devices, GoldenCommandTest, testing::ValuesIn(host_targets()),
                          [](const auto& of) { return std::string(of.param.name); });
 
 TEST_P(GoldenCommandTest, Op) {
