@@ -1,5 +1,5 @@
-// A hazard on purpose: two writes of the same words with no barrier between them. Run under the validation layer with its
-// synchronisation checks, it shows that the layer is there and looks; what it prints is for CTest to find.
+// A hazard on purpose: two writes of the same words with no barrier between them. Run under the validation layer with
+// its synchronisation checks, it shows that the layer is there and looks; what it prints is for CTest to find.
 #include <fmt/format.h>
 
 #include "kernel_table.h"

@@ -1,6 +1,6 @@
 // The driver's compiled pipelines, kept on disk between runs: <cache folder>/lowbit/vulkan-<vendor>-<device>-<driver
-// version>-<pipelineCacheUUID>.bin under XDG_CACHE_HOME or ~/.cache. LOWBIT_PIPELINE_CACHE=off turns it off. It only saves time: a
-// file that is damaged, foreign or cannot be written is left alone.
+// version>-<pipelineCacheUUID>.bin under XDG_CACHE_HOME or ~/.cache. LOWBIT_PIPELINE_CACHE=off turns it off. It only
+// saves time: a file that is damaged, foreign or cannot be written is left alone.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
-// Recording an operation: its passes, each a number of independent dispatches, one pass behind the other. All ranges that
-// a dispatch binds start at `origin[i]` bytes behind what is bound, since bindings are aligned and tensors are not:
-// every shader's push constants begin with `uint origin[bindings]`.
+// Recording an operation: its passes, each a number of independent dispatches, one pass behind the other. All ranges
+// that a dispatch binds start at `origin[i]` bytes behind what is bound, since bindings are aligned and tensors are
+// not: every shader's push constants begin with `uint origin[bindings]`.
 #pragma once
 
 #include <initializer_list>
@@ -23,8 +23,8 @@ class Recording {
   // Runs `groups` workgroups; Push is the shader's push constants behind `origin`, whole words. Groups are numbered by
   // workgroup_index() of shaders/dispatch.glsl, and there may be more of them than were asked for.
   template <typename Push>
-  Status dispatch(const Shader& shader, const Constants& constants, std::initializer_list<Range> ranges, const Push& push,
-                  int64_t groups) {
+  Status dispatch(const Shader& shader, const Constants& constants, std::initializer_list<Range> ranges,
+                  const Push& push, int64_t groups) {
     static_assert(sizeof(Push) % sizeof(uint32_t) == 0 && std::is_trivially_copyable_v<Push>);
     static_assert(sizeof(Push) + VulkanDevice::kMostBindings * sizeof(uint32_t) <= VulkanDevice::kPushBytes);
     return dispatch(shader, constants, ranges, &push, sizeof(push), groups);
@@ -54,8 +54,8 @@ struct Box {
   int64_t first[kAxes] = {}, count[kAxes];
 };
 
-// Calls `visit` for pieces of `whole`, each as large as `fits` lets it be; a piece is halved along its first axis that is
-// longer than 1. LOWBIT_UNSUPPORTED if the smallest does not fit.
+// Calls `visit` for pieces of `whole`, each as large as `fits` lets it be; a piece is halved along its first axis that
+// is longer than 1. LOWBIT_UNSUPPORTED if the smallest does not fit.
 template <size_t kAxes, typename Fits, typename Visit>
 Status for_each_piece(const Box<kAxes>& whole, const Fits& fits, const Visit& visit) {
   if (fits(whole)) return visit(whole);
@@ -68,7 +68,8 @@ Status for_each_piece(const Box<kAxes>& whole, const Fits& fits, const Visit& vi
     LOWBIT_TRY(for_each_piece(first, fits, visit));
     return for_each_piece(second, fits, visit);
   }
-  return {LOWBIT_UNSUPPORTED, "rows that a kernel needs at once lie further apart than a binding of this Vulkan device reaches"};
+  return {LOWBIT_UNSUPPORTED,
+          "rows that a kernel needs at once lie further apart than a binding of this Vulkan device reaches"};
 }
 
 }  // namespace lowbit::core::vulkan

@@ -13,7 +13,7 @@ Status Refusals::watch(Sentence sentence, Range* slot) {
     LOWBIT_TRY(stream_.vulkan_device().allocate(kSlots * kSlotWords * sizeof(uint32_t),
                                                 VulkanDevice::MemoryKind::download, &memory_));
   }
-  if (watched_.size() == kSlots) {  // the oldest call has long run, or the host is far ahead
+  if (watched_.size() == kSlots) {             // the oldest call has long run, or the host is far ahead
     const uint64_t value = watched_[1].value;  // by then all of it was recorded
     if (!stream_.timeline().has_reached(value)) {
       LOWBIT_TRY(stream_.flush());

@@ -1,6 +1,6 @@
-// Data that kernels had to refuse, which synchronize() tells once. Each call that may refuse data has a slot of two words
-// in memory that the host reads: the smallest index refused for the call's first reason and for its second; a kernel
-// lowers them by atomicMin from kNothing.
+// Data that kernels had to refuse, which synchronize() tells once. Each call that may refuse data has a slot of two
+// words in memory that the host reads: the smallest index refused for the call's first reason and for its second; a
+// kernel lowers them by atomicMin from kNothing.
 #pragma once
 
 #include <deque>

@@ -31,8 +31,8 @@ Status rho_expand(Stream& stream, const RhoExpand& op) {
   return for_each_rho_piece(record, "rho_expand", values, op.n, [&](int64_t first, int64_t count) {
     const Push push{values.piece(first, count), static_cast<uint32_t>(first * LOWBIT_RHO_BLOCK)};
     return record.dispatch(shader, {kRhoGroup, rho_bits(op.encoding), values.is_whole()},
-                           {rho_codes(op.packed, op.encoding, values, first, count), rho_scales(op.scales, first, count),
-                            values.range(first, count), refused},
+                           {rho_codes(op.packed, op.encoding, values, first, count),
+                            rho_scales(op.scales, first, count), values.range(first, count), refused},
                            push, ceil_div(count, kRhoGroupBlocks));
   });
 }

@@ -1,6 +1,6 @@
-// Vulkan through volk: nothing links the loader, so a binary built with Vulkan starts where there is none. volk defines
-// a global variable for each function; here all of them bear the prefix lowbit_ (volk_names.h, made when configuring), or
-// a program that links the loader, or volk, as well would get two meanings for one name.
+// Vulkan through volk: nothing links the loader, so a binary built with Vulkan starts where there is none. volk
+// defines a global variable for each function; here all of them bear the prefix lowbit_ (volk_names.h, made when
+// configuring), or a program that links the loader, or volk, as well would get two meanings for one name.
 #pragma once
 
 #include "volk_names.h"

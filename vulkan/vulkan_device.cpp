@@ -11,8 +11,9 @@
 namespace lowbit::core::vulkan {
 namespace {
 
-// Work that takes some 50 ms on a slow device of its kind, since drivers kill longer dispatches. Software was measured at a
-// quarter of a giga multiply-add a second; hardware is taken for 40 of them where it shares the host's memory, 300 else.
+// Work that takes some 50 ms on a slow device of its kind, since drivers kill longer dispatches. Software was measured
+// at a quarter of a giga multiply-add a second; hardware is taken for 40 of them where it shares the host's memory,
+// 300 else.
 int64_t work_of_50_ms(const PhysicalDevice& device) {
   switch (device.properties.deviceType) {
     case VK_PHYSICAL_DEVICE_TYPE_CPU:

@@ -1,7 +1,7 @@
-// A Vulkan stream. Operations are recorded into a command buffer, many into one, since a submission costs as much as ten
-// launches of CUDA; it is submitted by flush(), when it is full, and when the host waits for its results. A batch is such
-// a command buffer with the descriptor sets of its dispatches; a few of them take turns, so that a repeated call
-// allocates nothing.
+// A Vulkan stream. Operations are recorded into a command buffer, many into one, since a submission costs as much as
+// ten launches of CUDA; it is submitted by flush(), when it is full, and when the host waits for its results. A batch
+// is such a command buffer with the descriptor sets of its dispatches; a few of them take turns, so that a repeated
+// call allocates nothing.
 #pragma once
 
 #include "refusals.h"
