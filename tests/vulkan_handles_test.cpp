@@ -40,6 +40,7 @@ class Engine {
     return true;
   }
   ~Engine() {
+    if (pool_ != VK_NULL_HANDLE) vk_.vkDestroyCommandPool(device_, pool_, nullptr);
     if (device_ != VK_NULL_HANDLE) vk_.vkDestroyDevice(device_, nullptr);
     if (instance_ != VK_NULL_HANDLE) vkDestroyInstance(instance_, nullptr);
   }
@@ -58,6 +59,33 @@ class Engine {
   }
   VkResult wait() const { return vk_.vkDeviceWaitIdle(device_); }
 
+  // A command buffer that is being recorded; and running it to its end.
+  VkCommandBuffer begin() {
+    const VkCommandPoolCreateInfo pool{.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
+    EXPECT_EQ(vk_.vkCreateCommandPool(device_, &pool, nullptr, &pool_), VK_SUCCESS);
+    const VkCommandBufferAllocateInfo allocate{.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                               .commandPool = pool_,
+                                               .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                               .commandBufferCount = 1};
+    VkCommandBuffer commands = VK_NULL_HANDLE;
+    EXPECT_EQ(vk_.vkAllocateCommandBuffers(device_, &allocate, &commands), VK_SUCCESS);
+    const VkCommandBufferBeginInfo info{.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    EXPECT_EQ(vk_.vkBeginCommandBuffer(commands, &info), VK_SUCCESS);
+    return commands;
+  }
+  void run(VkCommandBuffer commands) {
+    const VkMemoryBarrier barrier{.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                                  .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
+                                  .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
+    vk_.vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier,
+                             0, nullptr, 0, nullptr);
+    EXPECT_EQ(vk_.vkEndCommandBuffer(commands), VK_SUCCESS);
+    const VkSubmitInfo submit{
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &commands};
+    EXPECT_EQ(vk_.vkQueueSubmit(queue_, 1, &submit, VK_NULL_HANDLE), VK_SUCCESS);
+    EXPECT_EQ(wait(), VK_SUCCESS);
+  }
+
   int locks = 0, unlocks = 0;
 
  private:
@@ -65,6 +93,7 @@ class Engine {
   VkPhysicalDevice physical_ = VK_NULL_HANDLE;
   VkDevice device_ = VK_NULL_HANDLE;
   VkQueue queue_ = VK_NULL_HANDLE;
+  VkCommandPool pool_ = VK_NULL_HANDLE;
   VolkDeviceTable vk_{};
 };
 
@@ -95,6 +124,76 @@ TEST(VulkanHandles, TheCallersDeviceIsUsedAndLeft) {
   EXPECT_GE(engine.locks, 1);
   EXPECT_EQ(engine.locks, engine.unlocks);
   EXPECT_EQ(engine.wait(), VK_SUCCESS);
+}
+
+// Compresses 64 values to ternary and expands them again.
+struct RoundTrip {
+  explicit RoundTrip(const Device& device)
+      : input(device, 256), packed(device, 16), scales(device, 8), output(device, 256) {}
+  void record(const Stream& stream) const {
+    rho_compress(stream, {.encoding = LOWBIT_TERNARY,
+                          .input = tensor(input, LOWBIT_TYPE_F32, {64}),
+                          .packed = tensor(packed, LOWBIT_TYPE_U8, {16}),
+                          .scales = tensor(scales, LOWBIT_TYPE_F32, {2})});
+    expand(stream);
+  }
+  void expand(const Stream& stream) const {
+    rho_expand(stream, {.encoding = LOWBIT_TERNARY,
+                        .packed = tensor(packed, LOWBIT_TYPE_U8, {16}),
+                        .scales = tensor(scales, LOWBIT_TYPE_F32, {2}),
+                        .output = tensor(output, LOWBIT_TYPE_F32, {64})});
+  }
+  Buffer input, packed, scales, output;
+};
+
+TEST(VulkanHandles, TheCallersCommandBufferIsRecordedInto) {
+  Engine engine;
+  if (!engine.start()) GTEST_SKIP() << "there is no Vulkan device";
+  const lowbit_vulkan_handles handles = engine.handles();
+  const Device device = Device::open({.vulkan = &handles});
+  const Stream copies(device);
+  const RoundTrip trip(device);
+  const std::vector<float> values(64, 0.5f);
+  copies.upload(trip.input, values);
+  copies.synchronize();
+  const VkCommandBuffer commands = engine.begin();
+  {
+    const Stream stream = Stream::wrap(device, commands);
+    EXPECT_EQ(stream.native(), commands);
+    const int locks = engine.locks;
+    {
+      const RoundTrip gone(device);
+      gone.record(stream);
+    }  // its buffers live until the stream's end
+    trip.record(stream);
+    stream.flush();
+    EXPECT_EQ(engine.locks, locks) << "only the caller submits";
+    EXPECT_THROW(stream.upload(trip.input, values), Error);
+    engine.run(commands);
+    stream.synchronize();
+  }
+  std::vector<float> expanded(64);
+  copies.download(expanded, trip.output);
+  EXPECT_EQ(expanded, values);
+}
+
+TEST(VulkanHandles, DataThatIsRefusedIsToldOnceTheCommandBufferHasRun) {
+  Engine engine;
+  if (!engine.start()) GTEST_SKIP() << "there is no Vulkan device";
+  const lowbit_vulkan_handles handles = engine.handles();
+  const Device device = Device::open({.vulkan = &handles});
+  const Stream copies(device);
+  const RoundTrip trip(device);
+  const std::vector<uint8_t> codes(16, 0xff);
+  copies.upload(trip.packed, codes);
+  copies.synchronize();
+  const VkCommandBuffer commands = engine.begin();
+  const Stream stream = Stream::wrap(device, commands);
+  trip.expand(stream);
+  engine.run(commands);
+  EXPECT_EQ(lowbit_stream_synchronize(stream.get()), LOWBIT_INVALID_ARGUMENT);
+  EXPECT_THAT(lowbit_last_error(), HasSubstr("invalid ternary code 3 in block 0, at value 0"));
+  EXPECT_EQ(lowbit_stream_synchronize(stream.get()), LOWBIT_OK);
 }
 
 TEST(VulkanHandles, MistakesAreNamed) {

@@ -15,7 +15,7 @@ constexpr int64_t kSegment = LOWBIT_TREESUM_SEGMENT;
 
 template <Arithmetic kArithmetic>
 Shader reduce_shader() {
-  return kArithmetic == Arithmetic::float32 ? LOWBIT_SHADER(reduce_float) : LOWBIT_SHADER(reduce_integer);
+  return LOWBIT_FLOAT_SHADER(reduce, kArithmetic);
 }
 
 struct ReducePush {

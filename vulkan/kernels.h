@@ -2,6 +2,7 @@
 #pragma once
 
 #include "operations.h"
+#include "shader.h"
 #include "status.h"
 
 namespace lowbit::core {
@@ -9,12 +10,6 @@ class Stream;
 }
 
 namespace lowbit::core::vulkan {
-
-// How a kernel computes with floats: in f32, on devices that promise to round as docs/numerics.md does, or by integers,
-// on every device (shaders/float32.glsl).
-enum class Arithmetic { float32, integer };
-// How it multiplies codes: four at a time by OpSDot, or one by one.
-enum class Products { dot, plain };
 
 template <Arithmetic>
 Status quantize_pack(Stream& stream, const QuantizePack& op);

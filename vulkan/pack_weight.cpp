@@ -109,8 +109,7 @@ struct CodesPush {
 
 template <Arithmetic kArithmetic>
 Status write_codes(Recording& record, const Problem& p) {
-  const Shader shader =
-      kArithmetic == Arithmetic::float32 ? LOWBIT_SHADER(pack_weight_float) : LOWBIT_SHADER(pack_weight_integer);
+  const Shader shader = LOWBIT_FLOAT_SHADER(pack_weight, kArithmetic);
   const int64_t per_byte = codes_per_byte(p.format), slots = 4 * per_byte;  // of a word
   return for_each_piece_of(p, record, [&](const Piece& piece) {
     const int64_t end = piece.lead + piece.count;
@@ -168,10 +167,7 @@ Status pack_weight(Stream& stream, const PackWeight& op) {
             .stride = op.input.row_stride,
             .is_per_channel = op.per_channel,
             .format = op.format};
-  if (p.count() > kMostValues) {
-    return {LOWBIT_UNSUPPORTED,
-            fmt::format("pack_weight: input has {} values, Vulkan takes fewer than 2^32", p.count())};
-  }
+  LOWBIT_TRY(check_count("pack_weight", p.count()));
   const Groups groups = groups_of(p);
   const Scaling scaling =
       op.format == LOWBIT_INT8 ? scaling_of_codes(op.format, op.rule, groups.size()) : scaling_of_signs(groups.size());

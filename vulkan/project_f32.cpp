@@ -11,17 +11,16 @@ constexpr int64_t kLeastRows = 16;  // of a panel: one for each lane
 
 template <typename Operation, Arithmetic kArithmetic>
 Status project_f32(Stream& stream, const Operation& op) {
-  constexpr bool kFloat = kArithmetic == Arithmetic::float32;
   Problem problem{};
   LOWBIT_TRY(make_problem(op, &problem));
   return project(stream, problem,
-                 {.shader = kFloat ? LOWBIT_SHADER(project_f32_float) : LOWBIT_SHADER(project_f32_integer),
+                 {.shader = LOWBIT_FLOAT_SHADER(project_f32, kArithmetic),
                   .arithmetic = kArithmetic,
                   .tile_rows = 1,
                   .tile_panels = 1,
                   .most_depth = kNarrowDepth,
                   .least_rows = kLeastRows,
-                  .cost = kFloat ? 4 : 64});
+                  .cost = kArithmetic == Arithmetic::float32 ? 4 : 64});
 }
 
 template Status project_f32<LowrankProjection, Arithmetic::float32>(Stream&, const LowrankProjection&);

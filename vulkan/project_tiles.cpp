@@ -8,7 +8,7 @@ namespace lowbit::core::vulkan {
 namespace {
 
 constexpr int64_t kRows = 64, kPanels = 2;  // of a tile, as in shaders/project_tiles.comp
-constexpr int64_t kMostDepth = 16384;       // so that an invocation makes fewer than 50,000 turns of loops
+constexpr int64_t kMostDepth = 8192;        // so that an invocation makes fewer than 32,768 turns of loops
 constexpr int64_t kLeastSteps = 8;          // that are worth storing a tile of sums
 
 }  // namespace

@@ -103,8 +103,7 @@ Status finish(Recording& record, const Problem& p, Arithmetic arithmetic, const 
   };
   Problem outputs = p;  // of which a piece has no slices
   outputs.slices = {};
-  const Shader shader =
-      arithmetic == Arithmetic::float32 ? LOWBIT_SHADER(project_finish_float) : LOWBIT_SHADER(project_finish_integer);
+  const Shader shader = LOWBIT_FLOAT_SHADER(project_finish, arithmetic);
   return for_each_projection_piece(
       outputs, 1,
       [&](const Piece& piece) {

@@ -22,11 +22,9 @@ struct ProjectionKernel {
 };
 
 // The build of a shader that is made in four.
-#define LOWBIT_PRODUCTS_SHADER(name, products, arithmetic)                                                         \
-  ((products) == Products::dot                                                                                     \
-       ? (arithmetic) == Arithmetic::float32 ? LOWBIT_SHADER(name##_dot_float) : LOWBIT_SHADER(name##_dot_integer) \
-   : (arithmetic) == Arithmetic::float32 ? LOWBIT_SHADER(name##_plain_float)                                       \
-                                         : LOWBIT_SHADER(name##_plain_integer))
+#define LOWBIT_PRODUCTS_SHADER(name, products, arithmetic)                   \
+  ((products) == Products::dot ? LOWBIT_FLOAT_SHADER(name##_dot, arithmetic) \
+                               : LOWBIT_FLOAT_SHADER(name##_plain, arithmetic))
 
 Status project(Stream& stream, Problem problem, const ProjectionKernel& kernel);
 

@@ -1,7 +1,5 @@
 // Groups of one segment get scale and codes in one dispatch, as many as a binding reaches. Of larger ones, and of those
 // whose rows lie too far apart for that, the scales come first (groups.h) and then the rows, in any pieces.
-#include <fmt/format.h>
-
 #include <bit>
 
 #include "groups.h"
@@ -83,8 +81,7 @@ bool groups_fit(const Recording& record, const Problem& p, const Box<2>& box) {
 
 template <Arithmetic kArithmetic>
 Status quantize_groups(Recording& record, const Problem& p) {
-  const Shader shader =
-      kArithmetic == Arithmetic::float32 ? LOWBIT_SHADER(quantize_pack_float) : LOWBIT_SHADER(quantize_pack_integer);
+  const Shader shader = LOWBIT_FLOAT_SHADER(quantize_pack, kArithmetic);
   const Groups& g = p.groups;
   const uint32_t team = team_of(g.size());
   const auto fits = [&](const Box<2>& box) { return groups_fit(record, p, box); };
@@ -116,8 +113,7 @@ struct RowsPush {
 
 template <Arithmetic kArithmetic>
 Status quantize_rows(Recording& record, const Problem& p) {
-  const Shader shader = kArithmetic == Arithmetic::float32 ? LOWBIT_SHADER(quantize_pack_rows_float)
-                                                           : LOWBIT_SHADER(quantize_pack_rows_integer);
+  const Shader shader = LOWBIT_FLOAT_SHADER(quantize_pack_rows, kArithmetic);
   const int64_t T = p.tokens(), block = p.groups.rows * T;  // rows that have the same groups
   // Groups are neighbours within a run of T rows; rows that reach beyond have all groups of their blocks.
   const auto groups_of = [&](int64_t row, int64_t rows) {
@@ -169,10 +165,7 @@ template <Arithmetic kArithmetic>
 Status quantize_pack(Stream& stream, const QuantizePack& op) {
   const Problem p = problem_of(op);
   const Groups& g = p.groups;
-  if (g.count() * g.size() > kMostValues) {
-    return {LOWBIT_UNSUPPORTED,
-            fmt::format("quantize_pack: input has {} values, Vulkan takes fewer than 2^32", g.count() * g.size())};
-  }
+  LOWBIT_TRY(check_count("quantize_pack", g.count() * g.size()));
   Recording record(stream);
   if (groups_fit(record, p, {.count = {1, 1}})) return quantize_groups<kArithmetic>(record, p);
   LOWBIT_TRY(group_scales<kArithmetic>(record, g, p.scaling, p.scales));

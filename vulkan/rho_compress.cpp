@@ -20,8 +20,7 @@ float factor_of(lowbit_format encoding, int64_t n) {
 
 template <Arithmetic kArithmetic>
 Status rho_compress(Stream& stream, const RhoCompress& op) {
-  const Shader shader =
-      kArithmetic == Arithmetic::float32 ? LOWBIT_SHADER(rho_compress_float) : LOWBIT_SHADER(rho_compress_integer);
+  const Shader shader = LOWBIT_FLOAT_SHADER(rho_compress, kArithmetic);
   Recording record(stream);
   const RhoTensor values(op.input, op.n);
   return for_each_rho_piece(record, "rho_compress", values, op.n, [&](int64_t first, int64_t count) {

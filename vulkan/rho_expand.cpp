@@ -22,8 +22,7 @@ std::string ternary_code_sentence(int, uint32_t index) {
 
 template <Arithmetic kArithmetic>
 Status rho_expand(Stream& stream, const RhoExpand& op) {
-  const Shader shader =
-      kArithmetic == Arithmetic::float32 ? LOWBIT_SHADER(rho_expand_float) : LOWBIT_SHADER(rho_expand_integer);
+  const Shader shader = LOWBIT_FLOAT_SHADER(rho_expand, kArithmetic);
   Recording record(stream);
   const RhoTensor values(op.output, op.n);
   Range refused = rho_scales(op.scales, 0, 1);  // where nothing can be refused, a binding all the same

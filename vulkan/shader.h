@@ -8,6 +8,12 @@
 
 namespace lowbit::core::vulkan {
 
+// How a kernel computes with floats: in f32, on devices that promise to round as docs/numerics.md does, or by integers,
+// on every device (shaders/float32.glsl).
+enum class Arithmetic { float32, integer };
+// How it multiplies codes: four at a time by OpSDot, or one by one.
+enum class Products { dot, plain };
+
 struct Shader {
   const char* name;  // "rho_expand_float"
   std::span<const uint32_t> code;
@@ -15,6 +21,10 @@ struct Shader {
 
 // The shader NAME of the build, whose words stand in "shaders/NAME.h".
 #define LOWBIT_SHADER(name) (::lowbit::core::vulkan::Shader{#name, name})
+// One that is built for either arithmetic.
+#define LOWBIT_FLOAT_SHADER(name, arithmetic)                                                \
+  ((arithmetic) == ::lowbit::core::vulkan::Arithmetic::float32 ? LOWBIT_SHADER(name##_float) \
+                                                               : LOWBIT_SHADER(name##_integer))
 
 // Values of the specialisation constants 0, 1, ...; those that are not given are 0.
 using Constants = std::array<uint32_t, 8>;

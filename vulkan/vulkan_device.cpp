@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "invalid_argument.h"
 #include "kernel_table.h"
 #include "pipeline_cache.h"
 #include "vulkan_stream.h"
@@ -304,8 +305,17 @@ Status VulkanDevice::create_pipeline(const Shader& shader, const Constants& cons
 // ---- Streams ---------------------------------------------------------------------------------------------------------
 
 Status VulkanDevice::create_stream(std::unique_ptr<core::Stream>* stream) {
+  return create_stream(VK_NULL_HANDLE, stream);
+}
+
+Status VulkanDevice::wrap_stream(void* native, std::unique_ptr<core::Stream>* stream) {
+  if (native == nullptr) return invalid_argument("stream_wrap: native is NULL, it must be a VkCommandBuffer");
+  return create_stream(static_cast<VkCommandBuffer>(native), stream);
+}
+
+Status VulkanDevice::create_stream(VkCommandBuffer own, std::unique_ptr<core::Stream>* stream) {
   LOWBIT_TRY(lost());
-  auto made = std::make_unique<VulkanStream>(shared_from_this());
+  auto made = std::make_unique<VulkanStream>(shared_from_this(), own);
   LOWBIT_TRY(made->initialize());
   *stream = std::move(made);
   return {};

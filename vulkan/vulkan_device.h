@@ -58,6 +58,7 @@ class VulkanDevice final : public core::Device {
   Status allocate(size_t size, void** memory) override;
   void release(void* memory) noexcept override;
   Status create_stream(std::unique_ptr<core::Stream>* stream) override;
+  Status wrap_stream(void* native, std::unique_ptr<core::Stream>* stream) override;
 
   // The device's functions: tests put failing ones in.
   VolkDeviceTable vk{};
@@ -96,6 +97,7 @@ class VulkanDevice final : public core::Device {
  private:
   // The queue is used by one thread at a time, the caller's own among them.
   class QueueLock;
+  Status create_stream(VkCommandBuffer own, std::unique_ptr<core::Stream>* stream);
   Status create_device();
   Status create_pipeline(const Shader& shader, const Constants& constants, Pipeline* made);
   Status create_layouts(uint32_t bindings);

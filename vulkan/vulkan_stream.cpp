@@ -14,8 +14,9 @@ constexpr uint64_t kTimeout = uint64_t{600} * 1000 * 1000 * 1000;  // ns
 
 }  // namespace
 
-VulkanStream::VulkanStream(std::shared_ptr<core::Device> device)
+VulkanStream::VulkanStream(std::shared_ptr<core::Device> device, VkCommandBuffer own)
     : Stream(std::move(device)),
+      own_(own),
       timeline_(std::make_shared<Timeline>(vulkan_device().handle(), vulkan_device().vk)),
       staging_(*this),
       refusals_(*this) {}
@@ -28,6 +29,16 @@ Status VulkanStream::initialize() {
   LOWBIT_TRY(attempt(device.vk.vkCreateSemaphore(device.handle(), &semaphore, nullptr, &timeline_->semaphore),
                      "creating a timeline"));
   device.add(timeline_);
+  if (own_ == VK_NULL_HANDLE) return create_batches();
+  // One batch, which is open to the stream's end and never submitted here.
+  batches_[0].commands = own_;
+  batches_[0].value = timeline_->recorded = 1;
+  is_open_ = true;
+  return {};
+}
+
+Status VulkanStream::create_batches() {
+  VulkanDevice& device = vulkan_device();
   const VkCommandPoolCreateInfo pool{.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                                      .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
                                      .queueFamilyIndex = device.queue_family()};
@@ -46,8 +57,10 @@ Status VulkanStream::initialize() {
 
 VulkanStream::~VulkanStream() {
   VulkanDevice& device = vulkan_device();
-  (void)flush().ok();
-  if (!wait(submitted_).ok()) device.wait_idle();  // nothing of what follows may be in use
+  if (own_ == VK_NULL_HANDLE) {
+    (void)flush().ok();
+    if (!wait(submitted_).ok()) device.wait_idle();  // nothing of what follows may be in use
+  }
   device.remove(timeline_);
   for (Batch& batch : batches_) {
     for (const Sets& sets : batch.sets) {
@@ -70,7 +83,6 @@ Status VulkanStream::attempt(VkResult result, const char* what) {
 Status VulkanStream::open() {
   VulkanDevice& device = vulkan_device();
   LOWBIT_TRY(fault());
-  LOWBIT_TRY(device.lost());
   Batch& batch = batches_[turn_];
   LOWBIT_TRY(wait(batch.value));
   const VkCommandBufferBeginInfo begin{.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
@@ -86,6 +98,7 @@ Status VulkanStream::open() {
 }
 
 Status VulkanStream::commands(VkCommandBuffer* commands) {
+  LOWBIT_TRY(vulkan_device().lost());
   if (!is_open_) LOWBIT_TRY(open());
   *commands = batches_[turn_].commands;
   if (is_ordered_) return {};
@@ -140,7 +153,7 @@ Status VulkanStream::descriptor_set(uint32_t bindings, const VkDescriptorBufferI
 
 Status VulkanStream::flush() {
   VulkanDevice& device = vulkan_device();
-  if (!is_open_) return fault().ok() ? device.lost() : fault();
+  if (!is_open_ || own_ != VK_NULL_HANDLE) return fault().ok() ? device.lost() : fault();
   Batch& batch = batches_[turn_];
   is_open_ = false;
   // The host may look once the timeline says so.
@@ -162,6 +175,9 @@ Status VulkanStream::flush() {
 
 Status VulkanStream::wait(uint64_t value) {
   VulkanDevice& device = vulkan_device();
+  if (own_ != VK_NULL_HANDLE && value != 0) {
+    return {LOWBIT_NOT_READY, "the caller's command buffer has to run before lowbit can go on: take another stream"};
+  }
   uint64_t reached = 0;
   const VkResult asked = value == 0 ? VK_SUCCESS : timeline_->ask(&reached);
   if (asked == VK_ERROR_DEVICE_LOST) return attempt(asked, "asking how far the stream is");
@@ -176,7 +192,7 @@ Status VulkanStream::wait(uint64_t value) {
 
 Status VulkanStream::synchronize() {
   LOWBIT_TRY(flush());
-  LOWBIT_TRY(wait(submitted_));
+  LOWBIT_TRY(wait(submitted_));  // 0 where the caller submits
   vulkan_device().collect();
   return refusals_.take();
 }
@@ -186,6 +202,7 @@ bool VulkanStream::is_idle() const { return !is_open_ && timeline_->has_reached(
 // ---- Copies ----------------------------------------------------------------------------------------------------------
 
 Status VulkanStream::copy_to_device(void* data, uint64_t offset, const void* host, size_t size) {
+  if (own_ != VK_NULL_HANDLE) return {LOWBIT_UNSUPPORTED, "copy_to_device: the stream is the caller's command buffer"};
   LOWBIT_TRY(vulkan_device().lost());
   std::byte* const mapped = vulkan_device().mapped(buffer_of(data));
   if (mapped != nullptr && is_idle()) {
@@ -196,6 +213,7 @@ Status VulkanStream::copy_to_device(void* data, uint64_t offset, const void* hos
 }
 
 Status VulkanStream::copy_to_host(void* host, const void* data, uint64_t offset, size_t size) {
+  if (own_ != VK_NULL_HANDLE) return {LOWBIT_UNSUPPORTED, "copy_to_host: the stream is the caller's command buffer"};
   LOWBIT_TRY(flush());
   if (const std::byte* mapped = vulkan_device().mapped(buffer_of(data)); mapped != nullptr) {
     LOWBIT_TRY(wait(submitted_));

@@ -18,7 +18,8 @@ struct Range {
 
 class VulkanStream final : public core::Stream {
  public:
-  explicit VulkanStream(std::shared_ptr<core::Device> device);
+  // `own`: the caller's command buffer, into which all is recorded, instead of the stream's.
+  explicit VulkanStream(std::shared_ptr<core::Device> device, VkCommandBuffer own = VK_NULL_HANDLE);
   Status initialize();
   ~VulkanStream() override;
 
@@ -28,6 +29,7 @@ class VulkanStream final : public core::Stream {
   Status copy_to_host(void* host, const void* data, uint64_t offset, size_t size) override;
   Status flush() override;
   Status synchronize() override;
+  void* native() const override { return own_; }
 
   // Makes the next work wait for all before it.
   void order() { is_ordered_ = false; }
@@ -60,8 +62,10 @@ class VulkanStream final : public core::Stream {
     Sets sets[VulkanDevice::kMostBindings];
   };
   Status open();
+  Status create_batches();
   bool is_idle() const;
 
+  const VkCommandBuffer own_;
   std::shared_ptr<Timeline> timeline_;
   VkCommandPool pool_ = VK_NULL_HANDLE;
   Batch batches_[kBatches];

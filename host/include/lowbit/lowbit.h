@@ -233,9 +233,14 @@ LOWBIT_API lowbit_status lowbit_stream_create(lowbit_device* device, lowbit_stre
 /* Waits for its work. NULL is allowed. */
 LOWBIT_API void lowbit_stream_destroy(lowbit_stream* stream);
 /* A stream over one of the caller's own, for cuda a cudaStream_t of the device's primary context, which must outlive it.
- * Calls then take their place among the caller's own work there. LOWBIT_UNSUPPORTED for the host backends. */
+ * Calls then take their place among the caller's own work there. LOWBIT_UNSUPPORTED for the host backends.
+ * For vulkan it is a VkCommandBuffer in the recording state, of a lowbit_vulkan_handles device. Calls are recorded into
+ * it, behind a barrier for compute and transfer each; the caller puts one behind the last, submits it once, and destroys
+ * the stream when it has run. flush then does nothing, synchronize only tells what data was refused, and copies are
+ * LOWBIT_UNSUPPORTED. */
 LOWBIT_API lowbit_status lowbit_stream_wrap(lowbit_device* device, void* native, lowbit_stream** stream);
-/* The backend's own stream behind it (cuda: a cudaStream_t); NULL for the host backends. */
+/* The backend's own stream behind it (cuda: a cudaStream_t; vulkan: the caller's VkCommandBuffer, if it is one); NULL for
+ * the host backends. */
 LOWBIT_API void* lowbit_stream_native(const lowbit_stream* stream);
 /* Submits what was enqueued, without waiting. */
 LOWBIT_API lowbit_status lowbit_stream_flush(lowbit_stream* stream);
