@@ -13,8 +13,8 @@ function(lowbit_add_shader name source)
   add_custom_command(OUTPUT ${spirv} ${header}
     COMMAND ${glslang} -o ${spirv}
     COMMAND ${LOWBIT_SPIRV_VAL} --target-env vulkan1.2 ${spirv}
-    COMMAND ${glslang} --vn ${name} -o ${header}
-    DEPENDS ${from} ${LOWBIT_SHADER_HEADERS} ${PROJECT_SOURCE_DIR}/host/numbers.h
+    COMMAND ${CMAKE_COMMAND} -DFROM=${spirv} -DNAME=${name} -DTO=${header} -P ${PROJECT_SOURCE_DIR}/cmake/embed_words.cmake
+    DEPENDS ${from} ${PROJECT_SOURCE_DIR}/cmake/embed_words.cmake ${LOWBIT_SHADER_HEADERS} ${PROJECT_SOURCE_DIR}/host/numbers.h
     COMMENT "Compiling shader ${name}" VERBATIM)
   set(LOWBIT_SHADERS ${LOWBIT_SHADERS} ${header} PARENT_SCOPE)
 endfunction()

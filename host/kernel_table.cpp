@@ -41,6 +41,7 @@ constexpr int64_t kTile = 128 * 256, kSmallTile = 64 * 64;  // outputs
 constexpr Backend vkn = Backend::vulkan;
 constexpr uint64_t F32 = LOWBIT_FEATURE_EXACT_F32;
 constexpr uint64_t DOT = LOWBIT_FEATURE_DOT_INT8;
+constexpr uint64_t MAT = LOWBIT_FEATURE_COOPMAT_INT8;
 using enum vulkan::Arithmetic;
 using enum vulkan::Products;
 #endif
@@ -73,6 +74,8 @@ const KernelRow kTable[] = {
   {"quantize_pack_a8_vulkan_integer",                 vkn, 0,        kCodes,         kNone,      kNoLayout, &vulkan::quantize_pack<integer>},
   {"pack_weight_wx_vulkan_float",                     vkn, F32,      kNone,          kAnyWeight, kNoLayout, &vulkan::pack_weight<float32>},
   {"pack_weight_wx_vulkan_integer",                   vkn, 0,        kNone,          kAnyWeight, kNoLayout, &vulkan::pack_weight<integer>},
+  {"lowrank_projection_a8_wx_vulkan_coopmat_float",   vkn, MAT | F32, kCodes,         kAnyWeight, kPanel32,  &vulkan::project_coopmat<LowrankProjection, float32>, 33, kMany, kNarrowDepth},
+  {"lowrank_projection_a8_wx_vulkan_coopmat_integer", vkn, MAT,      kCodes,         kAnyWeight, kPanel32,  &vulkan::project_coopmat<LowrankProjection, integer>, 33, kMany, kNarrowDepth},
   {"lowrank_projection_a8_wx_vulkan_tiles_dot_float", vkn, DOT | F32, kCodes,         kAnyWeight, kPanel32,  &vulkan::project_tiles<LowrankProjection, dot, float32>, 33, kMany, kNarrowDepth},
   {"lowrank_projection_a8_wx_vulkan_tiles_dot_integer", vkn, DOT,      kCodes,         kAnyWeight, kPanel32,  &vulkan::project_tiles<LowrankProjection, dot, integer>, 33, kMany, kNarrowDepth},
   {"lowrank_projection_a8_wx_vulkan_tiles_plain_float", vkn, F32,      kCodes,         kAnyWeight, kPanel32,  &vulkan::project_tiles<LowrankProjection, plain, float32>, 33, kMany, kNarrowDepth},
@@ -83,6 +86,8 @@ const KernelRow kTable[] = {
   {"lowrank_projection_a8_wx_vulkan_rows_plain_integer", vkn, 0,        kCodes,         kAnyWeight, kPanel32,  &vulkan::project_rows<LowrankProjection, plain, integer>},
   {"lowrank_projection_f32_wx_vulkan_float",          vkn, F32,      kFloats,        kAnyWeight, kPanel32,  &vulkan::project_f32<LowrankProjection, float32>},
   {"lowrank_projection_f32_wx_vulkan_integer",        vkn, 0,        kFloats,        kAnyWeight, kPanel32,  &vulkan::project_f32<LowrankProjection, integer>},
+  {"decoder_tail_a8_wx_vulkan_coopmat_float",         vkn, MAT | F32, kCodes,         kAnyWeight, kPanel32,  &vulkan::project_coopmat<DecoderTail, float32>, 33, kMany, kNarrowDepth},
+  {"decoder_tail_a8_wx_vulkan_coopmat_integer",       vkn, MAT,      kCodes,         kAnyWeight, kPanel32,  &vulkan::project_coopmat<DecoderTail, integer>, 33, kMany, kNarrowDepth},
   {"decoder_tail_a8_wx_vulkan_tiles_dot_float",       vkn, DOT | F32, kCodes,         kAnyWeight, kPanel32,  &vulkan::project_tiles<DecoderTail, dot, float32>, 33, kMany, kNarrowDepth},
   {"decoder_tail_a8_wx_vulkan_tiles_dot_integer",     vkn, DOT,      kCodes,         kAnyWeight, kPanel32,  &vulkan::project_tiles<DecoderTail, dot, integer>, 33, kMany, kNarrowDepth},
   {"decoder_tail_a8_wx_vulkan_tiles_plain_float",     vkn, F32,      kCodes,         kAnyWeight, kPanel32,  &vulkan::project_tiles<DecoderTail, plain, float32>, 33, kMany, kNarrowDepth},
@@ -212,6 +217,8 @@ const char* lowbit_feature_name(uint64_t feature) {
       return "dot_int8";
     case LOWBIT_FEATURE_EXACT_F32:
       return "exact_f32";
+    case LOWBIT_FEATURE_COOPMAT_INT8:
+      return "coopmat_int8";
     default:
       return nullptr;
   }

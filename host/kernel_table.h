@@ -7,7 +7,8 @@
 //   weights      w8 int8, w2 ternary, w1 binary, wx any of them; rho's encodings too
 //   feature      of the cpu: scalar where it needs none; of cuda's projections: the way (scalar, sparse) or the instruction,
 //                with _tiles for many rows where few have a kernel with it too; of vulkan's projections of codes: the way
-//                (tiles, rows, sparse) and the products (dot, plain); and of vulkan the arithmetic (float, integer)
+//                (coopmat, tiles, rows, sparse) and but for coopmat the products (dot, plain); and of vulkan the
+//                arithmetic (float, integer)
 #pragma once
 
 #include <optional>

@@ -62,7 +62,8 @@ Status Validator::tensor(const char* name, Tensor* tensor, std::initializer_list
   if (bytes < 0 || tensor->offset > uint64_t{1} << 62)
     return fail("{} with shape {} is too large", name, shape_text(*tensor));
   if (position(*tensor) % static_cast<uint64_t>(size) != 0) {
-    return fail("{} starts at an address that is not a multiple of its element size {}", name, size);
+    return fail("{} starts at {} {}, it must be a multiple of its element size {}", name,
+                has_addresses_ ? "address" : "offset", position(*tensor), size);
   }
   const uint64_t needed = tensor->offset + static_cast<uint64_t>(bytes);
   if (tensor->size != 0 && tensor->size < needed) {

@@ -10,8 +10,8 @@
 #include "projection.glsl"
 #include "products.glsl"
 #include "store.glsl"
+#include "values.glsl"
 
-layout(binding = 0, std430) readonly restrict buffer Values { uint values[]; };
 layout(binding = 1, std430) readonly restrict buffer Weights { uvec4 weights[]; };
 
 // A tile; runs are 16 steps of K of a row of activations, a uvec4.
@@ -47,15 +47,6 @@ void begin_loads(Tile tile, Slice slice) {
     const uint m = min(tile.m + value_row_of(i), m_end() - 1u);
     value_places[i] = value_place(m, tile.z, slice, kQuads) + 4u * value_run(i);
   }
-}
-
-uint load_quad(uint place, int left) { return left > 0 ? keep_codes(values[place], left) : 0u; }
-
-// Sixteen codes of a row, of which `left` are there.
-uvec4 load_run(uint place, int left) {
-  if (left >= 16) return uvec4(values[place], values[place + 1u], values[place + 2u], values[place + 3u]);
-  return uvec4(load_quad(place, left), load_quad(place + 1u, left - 4), load_quad(place + 2u, left - 8),
-               load_quad(place + 3u, left - 12));
 }
 
 // Step `at` of a segment of the slice. Past the last row of activations, or panel, is that one again. Past the end of K

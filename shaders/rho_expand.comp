@@ -38,9 +38,8 @@ void main() {
   if (i >= push.piece.count) return;
   const uint scale = scales[push.origin[1] / 4u + i / LOWBIT_RHO_BLOCK];
   uvec4 x;
-  uint codes = 0u;
   const uint first_bit = 8u * shift + thread * kWord * BITS, word = first_bit / 32u, bit = first_bit % 32u;
-  codes = stream[word] >> bit;
+  uint codes = stream[word] >> bit;
   if (bit + kWord * BITS > 32u) codes |= stream[word + 1u] << (32u - bit);
   for (uint j = 0u; j < kWord; ++j) {
     const uint code = code_at(codes, j);

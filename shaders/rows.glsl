@@ -7,10 +7,10 @@
 #include "projection.glsl"
 #include "products.glsl"
 #include "store.glsl"
+#include "values.glsl"
 
 layout(constant_id = 3) const uint ROWS = 1;  // of activations
 
-layout(binding = 0, std430) readonly restrict buffer Values { uint values[]; };
 layout(binding = 1, std430) readonly restrict buffer Weights { uvec4 weights[]; };
 
 const uint kLanes = gl_WorkGroupSize.x / kRowChunks;
@@ -32,9 +32,6 @@ void begin_sums(Tile tile, Slice slice) {
     activations[m] = 0;
   }
 }
-
-// Four codes of a row, of which `left` are there.
-uint load_quad(uint place, int left) { return left > 0 ? keep_codes(values[place], left) : 0u; }
 
 // Adds the products of a chunk of which all codes are there. `at` leads from the begin of a row of activations to what
 // the chunk meets.

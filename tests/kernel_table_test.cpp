@@ -81,7 +81,8 @@ TEST(KernelTable, NamesSayWhatTheRowsSay) {
       const bool has_ways = !kernel.layouts.empty() && kernel.activations.contains(LOWBIT_INT8);
       const char* products = (kernel.features & LOWBIT_FEATURE_DOT_INT8) != 0 ? "_dot" : "_plain";
       const char* arithmetic = (kernel.features & LOWBIT_FEATURE_EXACT_F32) != 0 ? "_float" : "_integer";
-      if (has_ways) name += std::string("_(tiles|rows|sparse)") + products;
+      const bool has_matrices = (kernel.features & LOWBIT_FEATURE_COOPMAT_INT8) != 0;
+      if (has_ways) name += has_matrices ? "_coopmat" : std::string("_(tiles|rows|sparse)") + products;
       EXPECT_THAT(kernel.name, MatchesRegex(name + arithmetic));
       continue;
     }

@@ -182,13 +182,13 @@ TEST(Shader, ControlsThatAreNotOfferedAreLeftOut) {
   const Case cases[] = {{{.keeps_signed_zero_inf_nan = true, .keeps_subnormals = true}, 4467, kRoundingModeRTE},
                         {{.rounds_to_nearest = true, .keeps_subnormals = true}, 4466, kSignedZeroInfNanPreserve},
                         {{.rounds_to_nearest = true, .keeps_signed_zero_inf_nan = true}, 4464, kDenormPreserve}};
-  for (const auto& [offered, capability, mode] : cases) {
+  for (const Case& c : cases) {
     std::vector<Instruction> left = instructions_of(module);
     std::erase_if(left, [&](const Instruction& i) {
-      return (i.op == OpCapability && i.operands[0] == capability) ||
-             (i.op == OpExecutionMode && i.operands[1] == mode);
+      return (i.op == OpCapability && i.operands[0] == c.capability) ||
+             (i.op == OpExecutionMode && i.operands[1] == c.mode);
     });
-    EXPECT_EQ(with_controls(module, offered), module_of(left)) << mode;
+    EXPECT_EQ(with_controls(module, c.offered), module_of(left)) << c.mode;
   }
   const Module none = with_controls(module, {});
   EXPECT_EQ(none.size(), module.size() - 3 * 2 - 3 * 4);

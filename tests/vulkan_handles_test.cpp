@@ -16,9 +16,9 @@ using testing::HasSubstr;
 class Engine {
  public:
   // False where there is no Vulkan.
-  bool start() {
+  bool start(uint32_t version = VK_API_VERSION_1_2) {
     if (volkInitialize() != VK_SUCCESS) return false;
-    const VkApplicationInfo application{.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .apiVersion = VK_API_VERSION_1_2};
+    const VkApplicationInfo application{.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .apiVersion = version};
     const VkInstanceCreateInfo instance{.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
                                         .pApplicationInfo = &application};
     if (vkCreateInstance(&instance, nullptr, &instance_) != VK_SUCCESS) return false;
@@ -194,6 +194,47 @@ TEST(VulkanHandles, DataThatIsRefusedIsToldOnceTheCommandBufferHasRun) {
   EXPECT_EQ(lowbit_stream_synchronize(stream.get()), LOWBIT_INVALID_ARGUMENT);
   EXPECT_THAT(lowbit_last_error(), HasSubstr("invalid ternary code 3 in block 0, at value 0"));
   EXPECT_EQ(lowbit_stream_synchronize(stream.get()), LOWBIT_OK);
+}
+
+lowbit_status open_with(const lowbit_vulkan_handles& handles) {
+  const lowbit_device_options options{.struct_size = sizeof(options), .vulkan = &handles};
+  lowbit_device* opened = nullptr;
+  const lowbit_status status = lowbit_device_open(&options, &opened);
+  lowbit_device_close(opened);
+  return status;
+}
+
+TEST(VulkanHandles, AnInstanceOfAnOldVersionIsRefused) {
+  Engine engine;
+  if (!engine.start(VK_API_VERSION_1_1)) GTEST_SKIP() << "there is no Vulkan device";
+  EXPECT_EQ(open_with(engine.handles()), LOWBIT_UNAVAILABLE);
+  EXPECT_THAT(lowbit_last_error(), HasSubstr("options.vulkan was not made for Vulkan 1.2"));
+}
+
+TEST(VulkanHandles, AQueueFamilyThatIsNotThere) {
+  Engine engine;
+  if (!engine.start()) GTEST_SKIP() << "there is no Vulkan device";
+  lowbit_vulkan_handles handles = engine.handles();
+  handles.queue_family = 7;
+  EXPECT_EQ(open_with(handles), LOWBIT_INVALID_ARGUMENT);
+  EXPECT_THAT(lowbit_last_error(), HasSubstr("options.vulkan.queue_family is 7, it may be 0"));
+}
+
+TEST(VulkanHandles, AnEarlySynchronizeForgetsNothing) {
+  Engine engine;
+  if (!engine.start()) GTEST_SKIP() << "there is no Vulkan device";
+  const lowbit_vulkan_handles handles = engine.handles();
+  const Device device = Device::open({.vulkan = &handles});
+  const Stream copies(device);
+  const RoundTrip trip(device);
+  copies.upload(trip.packed, std::vector<uint8_t>(16, 0xff));
+  copies.synchronize();
+  const VkCommandBuffer commands = engine.begin();
+  const Stream stream = Stream::wrap(device, commands);
+  trip.expand(stream);
+  EXPECT_EQ(lowbit_stream_synchronize(stream.get()), LOWBIT_OK);
+  engine.run(commands);
+  EXPECT_EQ(lowbit_stream_synchronize(stream.get()), LOWBIT_INVALID_ARGUMENT);
 }
 
 TEST(VulkanHandles, MistakesAreNamed) {

@@ -4,7 +4,7 @@
 
 #include "kernel_table.h"
 #include "vulkan/open_device.h"
-#include "vulkan/recording.h"
+#include "vulkan/vulkan_stream.h"
 
 using namespace lowbit::core;
 
@@ -20,10 +20,11 @@ int main() {
   status = Memory::create(device, 1024, &memory);
   if (status.ok()) status = device->create_stream(&stream);
   if (status.ok()) {
-    vulkan::Recording record(*stream);
-    const vulkan::Range words{vulkan::buffer_of(memory.data()), 0, 1024};
+    auto& on = static_cast<vulkan::VulkanStream&>(*stream);
+    VkCommandBuffer commands = VK_NULL_HANDLE;
+    status = on.commands(&commands);
     for (uint32_t word : {1u, 2u}) {
-      if (status.ok()) status = record.fill(words, word);
+      if (status.ok()) on.vulkan_device().vk.vkCmdFillBuffer(commands, vulkan::buffer_of(memory.data()), 0, 1024, word);
     }
   }
   if (status.ok()) status = stream->synchronize();

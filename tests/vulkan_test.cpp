@@ -83,6 +83,14 @@ TEST_F(VulkanChoiceTest, SoftwareHasNoIndex) {
   expect_unknown([&] { Device::open({.backend = "vulkan"}); }, index, there);
 }
 
+TEST_F(VulkanChoiceTest, DigitsThatAreNoIndexAreAName) {
+  const auto first = std::find_if(name.begin(), name.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+  const std::string digits(first,
+                           std::find_if(first, name.end(), [](unsigned char c) { return std::isdigit(c) == 0; }));
+  if (digits.empty() || std::stoul(digits) < devices.size()) GTEST_SKIP() << name << " has no digits to go by";
+  EXPECT_EQ(opened(digits.c_str()), name);
+}
+
 TEST_F(VulkanChoiceTest, ANameThatIsNone) {
   for (const char* wanted : {"Voodoo 2", "999999999999999999999", "-1", "0x0", " "}) {
     if (name.find(wanted) != std::string::npos) continue;  // " "
@@ -135,6 +143,25 @@ TEST_F(VulkanChoiceTest, FeaturesAreMasked) {
   const uint64_t all = features(0);
   EXPECT_EQ(features(UINT64_MAX), 0u);
   EXPECT_EQ(features(LOWBIT_FEATURE_DOT_INT8), all & ~uint64_t{LOWBIT_FEATURE_DOT_INT8});
+}
+
+// ---- Limits ---------------------------------------------------------------------------------------------------------
+
+// MoltenVK says so of the counts of workgroups.
+TEST_F(VulkanTest, LimitsThatAreNone) {
+  const Device endless = open(Pretence{.limits = {.range = UINT32_MAX, .groups = UINT32_MAX}});
+  const Stream stream(endless);
+  const Mix mix(endless, kValues);
+  mix.clear(stream);
+  mix.run(stream);
+  EXPECT_EQ(mix.results(stream), expected_of_mix());
+}
+
+TEST_F(VulkanTest, NoCommandBufferIsOfItsOwnDevice) {
+  int something = 0;
+  const Error error = error_of([&] { Stream::wrap(*device, &something); });
+  EXPECT_EQ(error.status(), LOWBIT_INVALID_ARGUMENT);
+  EXPECT_THAT(error.what(), HasSubstr("it was not opened with options.vulkan"));
 }
 
 // ---- Copies ---------------------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ Status reduce(Recording& record, const Groups& groups, const Scaling& scaling, c
                          count * box.count[2] * team);
   };
   const Box<3> whole{.count = {groups.outer, groups.inner, segments}};
-  return for_each_piece(whole, fits, [&](const Box<3>& box) {
+  return for_each_piece(record, whole, fits, [&](const Box<3>& box) {
     const Segments s(groups, box.first[2], box.count[2]);
     const int64_t total = box.count[0] * box.count[1] * box.count[2];
     const ReducePush push{PlacesPush(groups.places),
@@ -73,7 +73,6 @@ Status reduce(Recording& record, const Groups& groups, const Scaling& scaling, c
                           word(s.left),
                           factor,
                           scaling.is_unsigned};
-    record.next_pass();  // ranges of two pieces may overlap, though what is written does not
     return record.dispatch(reduce_shader<kArithmetic>(), {kThreads, team, scaling.is_mean}, {input(box), output(box)},
                            push, ceil_div(total, kThreads / team));
   });
@@ -118,15 +117,22 @@ Status far_group_scales(Recording& record, const Groups& groups, const Scaling& 
   const auto fits = [&](const Box<2>& box) {
     return box.count[0] == 1 && reaches_segment(record, width(box), groups.n, groups.rows);
   };
-  return for_each_piece(Box<2>{.count = {groups.outer, groups.inner}}, fits, [&](const Box<2>& box) -> Status {
+  const Box<2> whole{.count = {groups.outer, groups.inner}};
+  int64_t most = 0;  // words of a piece
+  LOWBIT_TRY(for_each_piece(record, whole, fits, [&](const Box<2>& box) -> Status {
+    most = std::max(most, groups.rows * width(box));
+    return {};
+  }));
+  Location scratch;
+  LOWBIT_TRY(record.stream().scratch(static_cast<size_t>(most) * sizeof(float), &scratch));
+  return for_each_piece(record, whole, fits, [&](const Box<2>& box) -> Status {
     const int64_t size = groups.rows * width(box);
-    Groups near{.data = {},
-                .places = {0, groups.places.inner_step, width(box)},
-                .outer = 1,
-                .inner = box.count[1],
-                .rows = groups.rows,
-                .n = groups.n};
-    LOWBIT_TRY(record.stream().scratch(static_cast<size_t>(size) * sizeof(float), &near.data));
+    const Groups near{.data = scratch,
+                      .places = {0, groups.places.inner_step, width(box)},
+                      .outer = 1,
+                      .inner = box.count[1],
+                      .rows = groups.rows,
+                      .n = groups.n};
     const int64_t first = groups.places.first(box.first[0], box.first[1]);
     LOWBIT_TRY(copy_rows(record, words_of(groups.data, first, 0), groups.places.pitch, groups.rows, width(box),
                          words_of(near.data, 0, size)));

@@ -7,8 +7,6 @@
 
 namespace lowbit::core::vulkan {
 
-constexpr uint32_t kThreads = 128;  // of a workgroup: no device need have more
-
 // Where groups lie, in elements of one kind: group (o, i) of outer x inner starts at o * outer_step + i * inner_step,
 // and its rows are `pitch` apart.
 struct Places {

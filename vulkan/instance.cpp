@@ -30,7 +30,6 @@ Status instance(VkInstance* made) {
   const std::lock_guard lock(mutex);
   if (kept == VK_NULL_HANDLE) {
     LOWBIT_TRY(load_loader());
-    // Without devices this fails in as many ways as there are broken drivers.
     const VkApplicationInfo application{.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
                                         .pEngineName = "lowbit",
                                         .apiVersion = std::min(volkGetInstanceVersion(), VK_API_VERSION_1_3)};
@@ -39,6 +38,7 @@ Status instance(VkInstance* made) {
     if (volkGetInstanceVersion() < VK_API_VERSION_1_2) {
       return {LOWBIT_UNAVAILABLE, "driver_too_old: the Vulkan loader is older than Vulkan 1.2"};
     }
+    // Without devices this fails in as many ways as there are broken drivers.
     if (const VkResult result = vkCreateInstance(&info, nullptr, &created); result != VK_SUCCESS) {
       return {LOWBIT_UNAVAILABLE, fmt::format("no_driver: vkCreateInstance gave {}", name_of(result)), result};
     }
@@ -66,15 +66,22 @@ bool has_extension(VkPhysicalDevice device, const char* name) {
                      [&](const auto& extension) { return std::strcmp(extension.extensionName, name) == 0; });
 }
 
-// One with compute; better one that does nothing else.
-bool find_queue(VkPhysicalDevice device, uint32_t* family) {
+std::vector<VkQueueFamilyProperties> queue_families(VkPhysicalDevice device) {
   uint32_t count = 0;
   vkGetPhysicalDeviceQueueFamilyProperties(device, &count, nullptr);
   std::vector<VkQueueFamilyProperties> families(count);
   vkGetPhysicalDeviceQueueFamilyProperties(device, &count, families.data());
+  return families;
+}
+
+bool has_compute(const VkQueueFamilyProperties& family) { return (family.queueFlags & VK_QUEUE_COMPUTE_BIT) != 0; }
+
+// One with compute; better one that does nothing else.
+bool find_queue(VkPhysicalDevice device, uint32_t* family) {
+  const std::vector<VkQueueFamilyProperties> families = queue_families(device);
   bool found = false;
-  for (uint32_t i = 0; i < count; ++i) {
-    if ((families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) == 0) continue;
+  for (uint32_t i = 0; i < families.size(); ++i) {
+    if (!has_compute(families[i])) continue;
     const bool is_apart = (families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT) == 0;
     if (!found || is_apart) *family = i;
     found = true;
@@ -109,7 +116,7 @@ std::string describe(VkPhysicalDevice handle, PhysicalDevice* device) {
       .keeps_subnormals = properties12.shaderDenormPreserveFloat32 != 0,
   };
 
-  device->dot_product_is_extension = properties.apiVersion < VK_API_VERSION_1_3;
+  device->dot_product_is_extension = std::min(volkGetInstanceVersion(), properties.apiVersion) < VK_API_VERSION_1_3;
   if (!device->dot_product_is_extension || has_extension(handle, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME)) {
     VkPhysicalDeviceShaderIntegerDotProductFeatures dot{
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
@@ -117,6 +124,8 @@ std::string describe(VkPhysicalDevice handle, PhysicalDevice* device) {
     vkGetPhysicalDeviceFeatures2(handle, &features);
     device->has_dot_product = dot.shaderIntegerDotProduct != 0;
   }
+
+  if (has_extension(handle, VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME)) device->matrix = find_matrix(handle);
 
   VkPhysicalDeviceMemoryProperties memory{};
   vkGetPhysicalDeviceMemoryProperties(handle, &memory);
@@ -140,6 +149,17 @@ Status adopt_device(VkInstance made, VkPhysicalDevice handle, PhysicalDevice* de
   }
   const std::string why_not = describe(handle, device);
   return why_not.empty() ? Status() : Status(LOWBIT_UNAVAILABLE, "feature_missing: " + why_not);
+}
+
+Status check_queue_family(VkPhysicalDevice device, uint32_t family) {
+  const std::vector<VkQueueFamilyProperties> families = queue_families(device);
+  if (family < families.size() && has_compute(families[family])) return {};
+  std::string allowed;
+  for (uint32_t i = 0; i < families.size(); ++i) {
+    if (has_compute(families[i])) allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", i);
+  }
+  return {LOWBIT_INVALID_ARGUMENT,
+          fmt::format("device_open: options.vulkan.queue_family is {}, it may be {}", family, allowed)};
 }
 
 Status list_devices(std::vector<PhysicalDevice>* devices, std::string* refused) {

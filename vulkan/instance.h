@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cooperative_matrix.h"
 #include "error.h"
 #include "shader.h"
 
@@ -21,12 +22,16 @@ struct PhysicalDevice {
   bool has_dot_product = false;           // packed int8
   bool dot_product_is_extension = false;  // before Vulkan 1.3
   bool shares_memory = false;             // with the host
+  CooperativeMatrix matrix;               // int8
 
   bool is_software() const { return properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU; }
 };
 
 // The caller's own. LOWBIT_UNAVAILABLE if it cannot serve.
 Status adopt_device(VkInstance instance, VkPhysicalDevice handle, PhysicalDevice* device);
+
+// LOWBIT_INVALID_ARGUMENT for a family that the device lacks or that has no compute.
+Status check_queue_family(VkPhysicalDevice device, uint32_t family);
 
 // Those that can serve, in Vulkan's order; LOWBIT_UNAVAILABLE with "no_driver: ..." or "no_device: ...".
 // `refused`: why others cannot, a sentence for each.

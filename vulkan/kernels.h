@@ -23,6 +23,8 @@ Status rho_expand(Stream& stream, const RhoExpand& op);
 // Either projection, by one way of computing it.
 template <typename Operation, Products, Arithmetic>
 Status project_rows(Stream& stream, const Operation& op);
+template <typename Operation, Arithmetic>
+Status project_coopmat(Stream& stream, const Operation& op);
 template <typename Operation, Products, Arithmetic>
 Status project_tiles(Stream& stream, const Operation& op);
 template <typename Operation, Products, Arithmetic>

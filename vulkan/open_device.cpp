@@ -42,10 +42,11 @@ int rank(const PhysicalDevice& device) {
   }
 }
 
-// An index is told from a name by its digits alone. A software device is opened by its name or UUID only.
+// The index of a device, or else a UUID or a part of a name. Software is opened by one of these two only.
 const PhysicalDevice* find(const std::vector<PhysicalDevice>& devices, std::string_view wanted) {
-  const bool is_index = !wanted.empty() &&
-                        std::all_of(wanted.begin(), wanted.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+  const bool is_index = std::any_of(devices.begin(), devices.end(), [&](const PhysicalDevice& device) {
+    return wanted == std::to_string(device.index);
+  });
   for (const PhysicalDevice& device : devices) {
     const bool is_it = is_index ? wanted == std::to_string(device.index) && !device.is_software()
                                 : lower(device.uuid) == lower(wanted) ||
@@ -90,8 +91,10 @@ Status open_device(const lowbit_device_options& options, std::span<const KernelR
   if (const lowbit_vulkan_handles* own = options.vulkan; own != nullptr) {
     LOWBIT_TRY(adopt_device(static_cast<VkInstance>(own->instance), static_cast<VkPhysicalDevice>(own->physical_device),
                             &physical));
+    LOWBIT_TRY(check_queue_family(physical.handle, own->queue_family));
     physical.queue_family = own->queue_family;
     physical.has_dot_product = (own->features & LOWBIT_FEATURE_DOT_INT8) != 0;
+    if ((own->features & LOWBIT_FEATURE_COOPMAT_INT8) == 0) physical.matrix = {};
   } else {
     LOWBIT_TRY(choose(options.device != nullptr ? options.device : std::getenv("LOWBIT_VULKAN_DEVICE"), &physical));
   }
@@ -99,6 +102,7 @@ Status open_device(const lowbit_device_options& options, std::span<const KernelR
   info.struct_size = sizeof(info);
   info.features = pretence.features;
   if (physical.has_dot_product) info.features |= LOWBIT_FEATURE_DOT_INT8;
+  if (physical.matrix.is_there()) info.features |= LOWBIT_FEATURE_COOPMAT_INT8;
   if (physical.float_controls.all()) info.features |= LOWBIT_FEATURE_EXACT_F32;
   info.features &= ~options.disabled_features;
   info.memory_size = physical.memory_size;

@@ -11,7 +11,7 @@
 namespace lowbit::core::vulkan {
 namespace {
 
-struct Problem {
+struct Packing {
   Location input, packed;
   Location scales;  // in scratch, until the call is known to be good
   Range refused;
@@ -25,7 +25,7 @@ struct Problem {
 };
 
 // A channel is a group of K rows of one value; the tensor is one of all its rows, or of one where there are no gaps.
-Groups groups_of(const Problem& p) {
+Groups groups_of(const Packing& p) {
   if (p.is_per_channel) {
     return {.data = p.input,
             .places = {p.K * p.stride, 1, p.stride},
@@ -58,7 +58,7 @@ struct Piece {
   Range input, scales, packed;
   PiecePush push;
 
-  Piece(const Problem& p, const Box<2>& box) {
+  Piece(const Packing& p, const Box<2>& box) {
     const int64_t row = box.first[0], column = box.first[1], rows = box.count[0], columns = box.count[1];
     const int64_t matrix = row / p.K, matrices = (row + rows - 1) / p.K - matrix + 1;
     const int64_t per_byte = codes_per_byte(p.format);
@@ -75,16 +75,14 @@ struct Piece {
 };
 
 template <typename Visit>
-Status for_each_piece_of(const Problem& p, Recording& record, const Visit& visit) {
+Status for_each_piece_of(const Packing& p, Recording& record, const Visit& visit) {
   const auto fits = [&](const Box<2>& box) {
     const Piece piece(p, box);
     return record.fits(piece.input) && record.fits(piece.scales) && record.fits(piece.packed) &&
            fits_dispatch(record, piece.count, piece.count);
   };
-  return for_each_piece(Box<2>{.count = {p.rows, p.N}}, fits, [&](const Box<2>& box) {
-    record.next_pass();  // ranges of two pieces may overlap, though what is written does not
-    return visit(Piece(p, box));
-  });
+  return for_each_piece(record, Box<2>{.count = {p.rows, p.N}}, fits,
+                        [&](const Box<2>& box) { return visit(Piece(p, box)); });
 }
 
 // ---- Passes ---------------------------------------------------------------------------------------------------------
@@ -94,7 +92,7 @@ struct CheckPush {
   uint32_t first, channel;
 };
 
-Status check(Recording& record, const Problem& p) {
+Status check(Recording& record, const Packing& p) {
   return for_each_piece_of(p, record, [&](const Piece& piece) {
     return record.dispatch(LOWBIT_SHADER(pack_weight_check), {kThreads}, {piece.input, piece.scales, p.refused},
                            CheckPush{piece.push, word(piece.first), word(piece.channel)},
@@ -108,7 +106,7 @@ struct CodesPush {
 };
 
 template <Arithmetic kArithmetic>
-Status write_codes(Recording& record, const Problem& p) {
+Status write_codes(Recording& record, const Packing& p) {
   const Shader shader = LOWBIT_FLOAT_SHADER(pack_weight, kArithmetic);
   const int64_t per_byte = codes_per_byte(p.format), slots = 4 * per_byte;  // of a word
   return for_each_piece_of(p, record, [&](const Piece& piece) {
@@ -125,14 +123,13 @@ struct ScalesPush {
   uint32_t count;
 };
 
-Status write_scales(Recording& record, const Problem& p, const Location& scales) {
+Status write_scales(Recording& record, const Packing& p, const Location& scales) {
   const auto fits = [&](const Box<1>& box) {
     return record.fits(words_of(p.scales, box.first[0], box.count[0])) &&
            record.fits(words_of(scales, box.first[0], box.count[0])) &&
            fits_dispatch(record, box.count[0], box.count[0]);
   };
-  return for_each_piece(Box<1>{.count = {p.channels()}}, fits, [&](const Box<1>& box) {
-    record.next_pass();
+  return for_each_piece(record, Box<1>{.count = {p.channels()}}, fits, [&](const Box<1>& box) {
     return record.dispatch(
         LOWBIT_SHADER(pack_weight_scales), {kThreads},
         {words_of(p.scales, box.first[0], box.count[0]), p.refused, words_of(scales, box.first[0], box.count[0])},
@@ -159,7 +156,7 @@ std::string tensor_sentence(int reason, uint32_t index) {
 
 template <Arithmetic kArithmetic>
 Status pack_weight(Stream& stream, const PackWeight& op) {
-  Problem p{.input = location_of(op.input),
+  Packing p{.input = location_of(op.input),
             .packed = location_of(op.packed),
             .rows = op.matrices * op.K,
             .K = op.K,
@@ -167,12 +164,12 @@ Status pack_weight(Stream& stream, const PackWeight& op) {
             .stride = op.input.row_stride,
             .is_per_channel = op.per_channel,
             .format = op.format};
-  LOWBIT_TRY(check_count("pack_weight", p.count()));
+  Recording record(stream, "pack_weight");
+  LOWBIT_TRY(record.check_count(p.count()));
   const Groups groups = groups_of(p);
   const Scaling scaling =
       op.format == LOWBIT_INT8 ? scaling_of_codes(op.format, op.rule, groups.size()) : scaling_of_signs(groups.size());
   LOWBIT_TRY(stream.scratch(static_cast<size_t>(p.channels()) * sizeof(float), &p.scales));
-  Recording record(stream);
   LOWBIT_TRY(record.stream().refusals().watch(op.per_channel ? channel_sentence : tensor_sentence, &p.refused));
   LOWBIT_TRY(group_scales<kArithmetic>(record, groups, scaling, p.scales));
   LOWBIT_TRY(check(record, p));

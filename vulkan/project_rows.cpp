@@ -25,7 +25,7 @@ Status project_rows(Stream& stream, const Operation& op) {
                   .arithmetic = kArithmetic,
                   .tile_rows = rows,
                   .tile_panels = 1,
-                  .rows_constant = static_cast<uint32_t>(rows),
+                  .constants = {static_cast<uint32_t>(rows)},
                   .most_depth = kNarrowDepth,
                   .least_rows = kLanes * kBatch});
 }

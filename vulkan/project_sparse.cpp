@@ -21,7 +21,7 @@ Status project_sparse(Stream& stream, const Operation& op) {
                   .arithmetic = kArithmetic,
                   .tile_rows = 1,
                   .tile_panels = 1,
-                  .rows_constant = 1,
+                  .constants = {1},
                   .most_depth = kNarrowDepth,
                   .most_rows = kMostListed,
                   .least_rows = kLeastListed});

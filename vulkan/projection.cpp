@@ -64,8 +64,8 @@ Slices cut_depth(const Problem& p, const ProjectionKernel& kernel, const Limits&
 //
 // `fits` is asked of the bindings and groups, `is_quick` of the time: that is tried on `tile_rows` at once.
 template <typename Fits, typename IsQuick, typename Visit>
-Status for_each_projection_piece(const Problem& p, int64_t tile_rows, const Fits& fits, const IsQuick& is_quick,
-                                 const Visit& visit) {
+Status for_each_projection_piece(Recording& record, const Problem& p, int64_t tile_rows, const Fits& fits,
+                                 const IsQuick& is_quick, const Visit& visit) {
   const auto piece_of = [&](const Box<4>& box, const Interval& m) {
     return Piece{
         .m = m,
@@ -75,13 +75,13 @@ Status for_each_projection_piece(const Problem& p, int64_t tile_rows, const Fits
   };
   const Box<4> whole{.count = {p.Z, p.slices.count / p.slices.parts, p.panels(), p.slices.parts}};
   return for_each_piece(
-      whole,
+      record, whole,
       [&](const Box<4>& box) {
         return fits(piece_of(box, {0, 1})) && is_quick(piece_of(box, {0, std::min(p.M, tile_rows)}));
       },
       [&](const Box<4>& box) {
         return for_each_piece(
-            Box<1>{.count = {p.M}},
+            record, Box<1>{.count = {p.M}},
             [&](const Box<1>& rows) {
               const Piece piece = piece_of(box, {rows.first[0], rows.count[0]});
               return fits(piece) && is_quick(piece);
@@ -99,25 +99,24 @@ Status finish(Recording& record, const Problem& p, Arithmetic arithmetic, const 
     return piece;
   };
   const auto groups = [](const Piece& piece) {
-    return ceil_div(piece.z.count * piece.m.count * piece.panels.count * kPanel32Columns, kProjectionGroup);
+    return ceil_div(piece.z.count * piece.m.count * piece.panels.count * kPanel32Columns, kThreads);
   };
   Problem outputs = p;  // of which a piece has no slices
   outputs.slices = {};
   const Shader shader = LOWBIT_FLOAT_SHADER(project_finish, arithmetic);
   return for_each_projection_piece(
-      outputs, 1,
+      record, outputs, 1,
       [&](const Piece& piece) {
         return reaches(record.limits(), {p.partials(partials, with_all_slices(piece)), p.input_scales(piece),
                                          p.weight_scales(piece), p.outputs(piece)}) &&
                record.fits(groups(piece));
       },
       [&](const Piece& piece) {
-        return groups(piece) == 1 || groups(piece) * kProjectionGroup * p.slices.count <= record.limits().work;
+        return groups(piece) == 1 || groups(piece) * kThreads * p.slices.count <= record.limits().work;
       },
       [&](const Piece& piece) {
-        record.next_pass();
         const Range sums = p.partials(partials, with_all_slices(piece));
-        return record.dispatch(shader, {kProjectionGroup, p.weight_bits(), p.is_float()},
+        return record.dispatch(shader, {kThreads, p.weight_bits(), p.is_float()},
                                {sums, sums, p.input_scales(piece), p.weight_scales(piece), p.outputs(piece)},
                                p.push(piece), groups(piece));
       });
@@ -125,15 +124,14 @@ Status finish(Recording& record, const Problem& p, Arithmetic arithmetic, const 
 
 }  // namespace
 
-// Pieces wait for each other. There are several only where they are large; and though no two of them write the same
-// words, what they bind overlaps.
 Status project(Stream& stream, Problem p, const ProjectionKernel& kernel) {
-  Recording record(stream);
+  Recording record(stream, p.operation);
   p.slices = cut_depth(p, kernel, record.limits());
   if (p.slices.count > kMostFinished) {
     return {LOWBIT_UNSUPPORTED,
-            fmt::format("{}: {} products an output are more than this Vulkan device can bind and sum", p.operation,
-                        p.S * p.K)};
+            fmt::format(
+                "{}: {} products an output take {} slices of what a binding of this device reaches, they may take {}",
+                p.operation, p.S * p.K, p.slices.count, kMostFinished)};
   }
   Location partials;
   const bool has_partials = p.slices.count > 1;
@@ -154,9 +152,9 @@ Status project(Stream& stream, Problem p, const ProjectionKernel& kernel) {
   const auto is_quick = [&](const Piece& piece) {
     return groups(piece) == 1 || p.work(piece) * kernel.cost <= record.limits().work;
   };
-  const Constants constants{kProjectionGroup, p.weight_bits(), p.input.format != LOWBIT_UINT8, kernel.rows_constant};
-  LOWBIT_TRY(for_each_projection_piece(p, kernel.tile_rows, fits, is_quick, [&](const Piece& piece) {
-    record.next_pass();
+  const Constants constants{kernel.group,        p.weight_bits(),     p.input.format != LOWBIT_UINT8,
+                            kernel.constants[0], kernel.constants[1], kernel.constants[2]};
+  LOWBIT_TRY(for_each_projection_piece(record, p, kernel.tile_rows, fits, is_quick, [&](const Piece& piece) {
     return record.dispatch(
         kernel.shader, constants,
         {p.values(piece), p.weights(piece), p.input_scales(piece), p.weight_scales(piece), results(piece)},

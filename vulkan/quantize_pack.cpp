@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kWord = LOWBIT_CODES_PER_WORD;
 
-struct Problem {
+struct Quantizing {
   Groups groups;
   Location codes, scales;
   Places code_places;
@@ -32,7 +32,7 @@ struct Ranges {
   bool fit(const Recording& record) const { return record.fits(input) && record.fits(codes) && record.fits(scales); }
 };
 
-Problem problem_of(const QuantizePack& op) {
+Quantizing quantizing_of(const QuantizePack& op) {
   int64_t n = row_length(op.input), in_stride = op.input.row_stride, codes_stride = op.codes.row_stride;
   RowGroups g = op.groups;
   // A group without gaps is one long row.
@@ -65,7 +65,7 @@ struct GroupsPush {
 };
 
 // Boxes are of groups, outer by inner.
-Ranges ranges_of(const Problem& p, const Box<2>& box) {
+Ranges ranges_of(const Quantizing& p, const Box<2>& box) {
   const Groups& g = p.groups;
   const int64_t o = box.first[0], i = box.first[1], outer = box.count[0], inner = box.count[1];
   return {.input = words_of(g.data, g.places.first(o, i), g.places.span(outer, inner, g.rows, g.n)),
@@ -73,19 +73,19 @@ Ranges ranges_of(const Problem& p, const Box<2>& box) {
           .scales = words_of(p.scales, o * g.inner + i, outer * inner)};
 }
 
-bool groups_fit(const Recording& record, const Problem& p, const Box<2>& box) {
+bool groups_fit(const Recording& record, const Quantizing& p, const Box<2>& box) {
   const int64_t count = box.count[0] * box.count[1], size = p.groups.size();
   return size <= LOWBIT_TREESUM_SEGMENT && ranges_of(p, box).fit(record) &&
          fits_dispatch(record, count * size, count * team_of(size));
 }
 
 template <Arithmetic kArithmetic>
-Status quantize_groups(Recording& record, const Problem& p) {
+Status quantize_groups(Recording& record, const Quantizing& p) {
   const Shader shader = LOWBIT_FLOAT_SHADER(quantize_pack, kArithmetic);
   const Groups& g = p.groups;
   const uint32_t team = team_of(g.size());
   const auto fits = [&](const Box<2>& box) { return groups_fit(record, p, box); };
-  return for_each_piece(Box<2>{.count = {g.outer, g.inner}}, fits, [&](const Box<2>& box) {
+  return for_each_piece(record, Box<2>{.count = {g.outer, g.inner}}, fits, [&](const Box<2>& box) {
     const int64_t count = box.count[0] * box.count[1];
     const GroupsPush push{PlacesPush(g.places),
                           PlacesPush(p.code_places),
@@ -97,7 +97,6 @@ Status quantize_groups(Recording& record, const Problem& p) {
                           p.qmax,
                           p.scaling.is_unsigned};
     const Ranges r = ranges_of(p, box);
-    record.next_pass();  // ranges of two pieces may overlap, though what is written does not
     return record.dispatch(shader, {kThreads, team, p.scaling.is_mean}, {r.input, r.codes, r.scales}, push,
                            ceil_div(count, kThreads / team));
   });
@@ -112,7 +111,7 @@ struct RowsPush {
 };
 
 template <Arithmetic kArithmetic>
-Status quantize_rows(Recording& record, const Problem& p) {
+Status quantize_rows(Recording& record, const Quantizing& p) {
   const Shader shader = LOWBIT_FLOAT_SHADER(quantize_pack_rows, kArithmetic);
   const int64_t T = p.tokens(), block = p.groups.rows * T;  // rows that have the same groups
   // Groups are neighbours within a run of T rows; rows that reach beyond have all groups of their blocks.
@@ -139,7 +138,7 @@ Status quantize_rows(Recording& record, const Problem& p) {
     return ranges(box).fit(record) &&
            fits_dispatch(record, box.count[0] * values(box), box.count[0] * box.count[1], kThreads * kRowTurns);
   };
-  return for_each_piece(Box<2>{.count = {p.rows(), p.words()}}, fits, [&](const Box<2>& box) {
+  return for_each_piece(record, Box<2>{.count = {p.rows(), p.words()}}, fits, [&](const Box<2>& box) {
     const int64_t total = box.count[0] * box.count[1];
     const RowsPush push{word(values(box)),
                         word(box.count[1]),
@@ -153,7 +152,6 @@ Status quantize_rows(Recording& record, const Problem& p) {
                         p.qmax,
                         p.scaling.is_unsigned};
     const Ranges r = ranges(box);
-    record.next_pass();  // as above
     return record.dispatch(shader, {kThreads}, {r.input, r.scales, r.codes}, push,
                            ceil_div(total, kThreads * kRowTurns));
   });
@@ -163,10 +161,10 @@ Status quantize_rows(Recording& record, const Problem& p) {
 
 template <Arithmetic kArithmetic>
 Status quantize_pack(Stream& stream, const QuantizePack& op) {
-  const Problem p = problem_of(op);
+  const Quantizing p = quantizing_of(op);
   const Groups& g = p.groups;
-  LOWBIT_TRY(check_count("quantize_pack", g.count() * g.size()));
-  Recording record(stream);
+  Recording record(stream, "quantize_pack");
+  LOWBIT_TRY(record.check_count(g.count() * g.size()));
   if (groups_fit(record, p, {.count = {1, 1}})) return quantize_groups<kArithmetic>(record, p);
   LOWBIT_TRY(group_scales<kArithmetic>(record, g, p.scaling, p.scales));
   return quantize_rows<kArithmetic>(record, p);

@@ -37,17 +37,10 @@ Status Recording::dispatch(const Shader& shader, const Constants& constants, std
   return stream_.count_dispatch();
 }
 
-Status Recording::fill(const Range& range, uint32_t word) {
-  VkCommandBuffer commands = VK_NULL_HANDLE;
-  LOWBIT_TRY(stream_.commands(&commands));
-  stream_.vulkan_device().vk.vkCmdFillBuffer(commands, range.buffer, range.offset, range.size, word);
-  return {};
-}
-
-Status check_count(const char* operation, int64_t values) {
+Status Recording::check_count(int64_t values) const {
   if (values < UINT32_MAX) return {};
   return {LOWBIT_UNSUPPORTED,
-          fmt::format("{}: a tensor of {} values, the vulkan backend takes less than 2^32", operation, values)};
+          fmt::format("{}: a tensor of {} values, the vulkan backend takes less than 2^32", operation_, values)};
 }
 
 }  // namespace lowbit::core::vulkan

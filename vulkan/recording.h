@@ -3,19 +3,30 @@
 // not: every shader's push constants begin with `uint origin[bindings]`.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <initializer_list>
 
 #include "vulkan_stream.h"
 
 namespace lowbit::core::vulkan {
 
+constexpr uint32_t kThreads = 128;  // of a workgroup: no device need have more
+
 class Recording {
  public:
   // What was recorded before has run, and shows, before the operation begins.
-  explicit Recording(core::Stream& stream) : stream_(static_cast<VulkanStream&>(stream)) { stream_.order(); }
+  Recording(core::Stream& stream, const char* operation)
+      : operation_(operation), stream_(static_cast<VulkanStream&>(stream)) {
+    stream_.order();
+  }
 
+  const char* operation() const { return operation_; }
   VulkanStream& stream() { return stream_; }
   const Limits& limits() const { return stream_.vulkan_device().limits(); }
+
+  // LOWBIT_UNSUPPORTED for more values than shaders count in 32 bits.
+  Status check_count(int64_t values) const;
 
   // The dispatches from here on read what those before have written.
   void next_pass() { stream_.order(); }
@@ -30,9 +41,6 @@ class Recording {
     return dispatch(shader, constants, ranges, &push, sizeof(push), groups);
   }
 
-  // Words of the range, which starts and ends on one.
-  Status fill(const Range& range, uint32_t word);
-
   // Whether a binding reaches all of it.
   bool fits(const Range& range) const { return range.offset % limits().alignment + range.size <= limits().range; }
   // Whether one dispatch can have so many groups.
@@ -42,11 +50,9 @@ class Recording {
   Status dispatch(const Shader& shader, const Constants& constants, std::initializer_list<Range> ranges,
                   const void* push, size_t push_size, int64_t groups);
 
+  const char* operation_;
   VulkanStream& stream_;
 };
-
-// LOWBIT_UNSUPPORTED for more values than shaders count in 32 bits.
-Status check_count(const char* operation, int64_t values);
 
 // A piece of an operation: along each axis the first index and how many.
 template <size_t kAxes>
@@ -55,21 +61,28 @@ struct Box {
 };
 
 // Calls `visit` for pieces of `whole`, each as large as `fits` lets it be; a piece is halved along its first axis that
-// is longer than 1. LOWBIT_UNSUPPORTED if the smallest does not fit.
+// is longer than 1. Pieces wait for each other, since what two of them bind may overlap, though what they write does
+// not. LOWBIT_UNSUPPORTED if the smallest does not fit.
 template <size_t kAxes, typename Fits, typename Visit>
-Status for_each_piece(const Box<kAxes>& whole, const Fits& fits, const Visit& visit) {
-  if (fits(whole)) return visit(whole);
+Status for_each_piece(Recording& record, const Box<kAxes>& whole, const Fits& fits, const Visit& visit) {
+  if (fits(whole)) {
+    record.next_pass();
+    return visit(whole);
+  }
   for (size_t axis = 0; axis < kAxes; ++axis) {
     if (whole.count[axis] == 1) continue;
     Box<kAxes> first = whole, second = whole;
     first.count[axis] = whole.count[axis] / 2;
     second.first[axis] += first.count[axis];
     second.count[axis] -= first.count[axis];
-    LOWBIT_TRY(for_each_piece(first, fits, visit));
-    return for_each_piece(second, fits, visit);
+    LOWBIT_TRY(for_each_piece(record, first, fits, visit));
+    return for_each_piece(record, second, fits, visit);
   }
-  return {LOWBIT_UNSUPPORTED,
-          "rows that a kernel needs at once lie further apart than a binding of this Vulkan device reaches"};
+  return {
+      LOWBIT_UNSUPPORTED,
+      fmt::format("{}: rows that are needed at once lie further apart than the {} bytes that a binding of this device "
+                  "reaches",
+                  record.operation(), record.limits().range)};
 }
 
 }  // namespace lowbit::core::vulkan

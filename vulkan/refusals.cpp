@@ -33,17 +33,17 @@ Status Refusals::watch(Sentence sentence, Range* slot) {
 }
 
 void Refusals::read(const Watch& watch) {
-  const auto* words = reinterpret_cast<const uint32_t*>(memory_.mapped) + watch.slot * kSlotWords;
+  auto* words = reinterpret_cast<uint32_t*>(memory_.mapped) + watch.slot * kSlotWords;
   for (size_t i = 0; i < kSlotWords && first_.ok(); ++i) {
-    if (words[i] != kNothing) {
-      first_ = {LOWBIT_INVALID_ARGUMENT, watch.sentence(static_cast<int>(i), words[i])};
-    }
+    if (words[i] == kNothing) continue;
+    first_ = {LOWBIT_INVALID_ARGUMENT, watch.sentence(static_cast<int>(i), words[i])};
+    words[i] = kNothing;  // told
   }
 }
 
-Status Refusals::take() {
+Status Refusals::take(bool has_run) {
   for (const Watch& watch : watched_) read(watch);
-  watched_.clear();
+  if (has_run) watched_.clear();
   return std::exchange(first_, Status());
 }
 

@@ -25,8 +25,9 @@ class Refusals {
 
   // A slot for the call that is being recorded.
   Status watch(Sentence sentence, Range* slot);
-  // Once all work has run: LOWBIT_INVALID_ARGUMENT for the first call that refused something.
-  Status take();
+  // LOWBIT_INVALID_ARGUMENT for the first call that refused something and has not been told. `has_run`: all work has, and
+  // slots are free again; otherwise some may still refuse.
+  Status take(bool has_run);
 
  private:
   static constexpr size_t kSlots = 256, kSlotWords = 2;

@@ -5,8 +5,7 @@
 
 namespace lowbit::core::vulkan {
 
-constexpr uint32_t kRhoGroup = 128;                                    // invocations of a workgroup, which handle
-constexpr int64_t kRhoGroupBlocks = kRhoGroup * 4 / LOWBIT_RHO_BLOCK;  // this many blocks
+constexpr int64_t kRhoGroupBlocks = kThreads * 4 / LOWBIT_RHO_BLOCK;  // of a workgroup
 
 constexpr uint32_t rho_bits(lowbit_format encoding) { return 8 / static_cast<uint32_t>(codes_per_byte(encoding)); }
 
@@ -60,18 +59,15 @@ inline Range rho_scales(const Tensor& scales, int64_t first, int64_t count) {
 
 // Calls visit(first, count) for pieces of the n values' blocks that one dispatch can do.
 template <typename Visit>
-Status for_each_rho_piece(Recording& record, const char* operation, const RhoTensor& values, int64_t n,
-                          const Visit& visit) {
-  LOWBIT_TRY(check_count(operation, n));
+Status for_each_rho_piece(Recording& record, const RhoTensor& values, int64_t n, const Visit& visit) {
+  LOWBIT_TRY(record.check_count(n));
   const auto fits = [&](const Box<1>& box) {
     return record.fits(values.range(box.first[0], box.count[0])) &&
            box.count[0] * LOWBIT_RHO_BLOCK <= record.limits().work &&
            record.fits(ceil_div(box.count[0], kRhoGroupBlocks));
   };
-  return for_each_piece(Box<1>{{0}, {ceil_div(n, LOWBIT_RHO_BLOCK)}}, fits, [&](const Box<1>& box) {
-    record.next_pass();  // what two pieces bind may overlap, though what they write does not
-    return visit(box.first[0], box.count[0]);
-  });
+  return for_each_piece(record, Box<1>{{0}, {ceil_div(n, LOWBIT_RHO_BLOCK)}}, fits,
+                        [&](const Box<1>& box) { return visit(box.first[0], box.count[0]); });
 }
 
 }  // namespace lowbit::core::vulkan

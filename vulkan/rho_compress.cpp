@@ -21,12 +21,12 @@ float factor_of(lowbit_format encoding, int64_t n) {
 template <Arithmetic kArithmetic>
 Status rho_compress(Stream& stream, const RhoCompress& op) {
   const Shader shader = LOWBIT_FLOAT_SHADER(rho_compress, kArithmetic);
-  Recording record(stream);
+  Recording record(stream, "rho_compress");
   const RhoTensor values(op.input, op.n);
-  return for_each_rho_piece(record, "rho_compress", values, op.n, [&](int64_t first, int64_t count) {
+  return for_each_rho_piece(record, values, op.n, [&](int64_t first, int64_t count) {
     const int64_t block = LOWBIT_RHO_BLOCK, last = values.values_of(first + count - 1, 1);
     const Push push{values.piece(first, count), factor_of(op.encoding, block), factor_of(op.encoding, last)};
-    return record.dispatch(shader, {kRhoGroup, rho_bits(op.encoding), values.is_whole()},
+    return record.dispatch(shader, {kThreads, rho_bits(op.encoding), values.is_whole()},
                            {values.range(first, count), rho_codes(op.packed, op.encoding, values, first, count),
                             rho_scales(op.scales, first, count)},
                            push, ceil_div(count, kRhoGroupBlocks));

@@ -23,13 +23,13 @@ std::string ternary_code_sentence(int, uint32_t index) {
 template <Arithmetic kArithmetic>
 Status rho_expand(Stream& stream, const RhoExpand& op) {
   const Shader shader = LOWBIT_FLOAT_SHADER(rho_expand, kArithmetic);
-  Recording record(stream);
+  Recording record(stream, "rho_expand");
   const RhoTensor values(op.output, op.n);
   Range refused = rho_scales(op.scales, 0, 1);  // where nothing can be refused, a binding all the same
   if (op.encoding == LOWBIT_TERNARY) LOWBIT_TRY(record.stream().refusals().watch(ternary_code_sentence, &refused));
-  return for_each_rho_piece(record, "rho_expand", values, op.n, [&](int64_t first, int64_t count) {
+  return for_each_rho_piece(record, values, op.n, [&](int64_t first, int64_t count) {
     const Push push{values.piece(first, count), static_cast<uint32_t>(first * LOWBIT_RHO_BLOCK)};
-    return record.dispatch(shader, {kRhoGroup, rho_bits(op.encoding), values.is_whole()},
+    return record.dispatch(shader, {kThreads, rho_bits(op.encoding), values.is_whole()},
                            {rho_codes(op.packed, op.encoding, values, first, count),
                             rho_scales(op.scales, first, count), values.range(first, count), refused},
                            push, ceil_div(count, kRhoGroupBlocks));

@@ -27,7 +27,8 @@ struct Timeline {
   VkDevice device;
   const VolkDeviceTable& vk;
   VkSemaphore semaphore = VK_NULL_HANDLE;
-  std::atomic<uint64_t> recorded{0};  // what the last work that was recorded will signal, or has signalled
+  std::atomic<uint64_t> submitted{0};  // what the last submission signals
+  std::atomic<uint64_t> recorded{0};   // what the last work that was recorded will signal, or has signalled
 };
 
 }  // namespace lowbit::core::vulkan

@@ -2,16 +2,17 @@
 include(cmake/shaders.cmake)
 
 set(LOWBIT_VULKAN_SOURCES
-  vulkan/error.cpp vulkan/instance.cpp vulkan/open_device.cpp vulkan/pipeline_cache.cpp vulkan/recording.cpp
+  vulkan/cooperative_matrix.cpp vulkan/error.cpp vulkan/instance.cpp vulkan/open_device.cpp vulkan/pipeline_cache.cpp vulkan/recording.cpp
   vulkan/refusals.cpp vulkan/shader.cpp vulkan/staging.cpp vulkan/volk.c vulkan/vulkan_device.cpp
   vulkan/vulkan_stream.cpp
-  vulkan/groups.cpp vulkan/pack_weight.cpp vulkan/problem.cpp vulkan/project_f32.cpp vulkan/project_rows.cpp
+  vulkan/groups.cpp vulkan/pack_weight.cpp vulkan/problem.cpp vulkan/project_coopmat.cpp vulkan/project_f32.cpp vulkan/project_rows.cpp
   vulkan/project_sparse.cpp vulkan/project_tiles.cpp vulkan/projection.cpp vulkan/quantize_pack.cpp
   vulkan/rho_compress.cpp vulkan/rho_expand.cpp)
 
 lowbit_add_float_shader(pack_weight)
 lowbit_add_shader(pack_weight_check pack_weight_check)
 lowbit_add_shader(pack_weight_scales pack_weight_scales)
+lowbit_add_float_shader(project_coopmat)
 lowbit_add_float_shader(project_f32)
 lowbit_add_float_shader(project_finish)
 lowbit_add_products_shader(project_rows)

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "invalid_argument.h"
 #include "kernel_table.h"
@@ -33,20 +35,19 @@ void replace(T* value, T pretended) {
 
 }  // namespace
 
+// The caller's lock where there is one, and then no other: a thread may hold it already.
 class VulkanDevice::QueueLock {
  public:
-  explicit QueueLock(VulkanDevice& device) : device_(device), lock_(device.queue_mutex_) {
-    if (device_.handles_.lock_queue != nullptr) device_.handles_.lock_queue(device_.handles_.user);
+  explicit QueueLock(VulkanDevice& device) : device_(device) {
+    is_callers() ? device_.handles_.lock_queue(device_.handles_.user) : device_.queue_mutex_.lock();
   }
-  ~QueueLock() {
-    if (device_.handles_.unlock_queue != nullptr) device_.handles_.unlock_queue(device_.handles_.user);
-  }
+  ~QueueLock() { is_callers() ? device_.handles_.unlock_queue(device_.handles_.user) : device_.queue_mutex_.unlock(); }
   QueueLock(const QueueLock&) = delete;
   QueueLock& operator=(const QueueLock&) = delete;
 
  private:
+  bool is_callers() const { return device_.handles_.lock_queue != nullptr; }
   VulkanDevice& device_;
-  std::lock_guard<std::mutex> lock_;
 };
 
 VulkanDevice::VulkanDevice(const PhysicalDevice& physical, lowbit_device_info info, std::span<const KernelRow> kernels,
@@ -65,6 +66,7 @@ VulkanDevice::VulkanDevice(const PhysicalDevice& physical, lowbit_device_info in
   replace(&limits_.range, pretence.limits.range);
   replace(&limits_.alignment, pretence.limits.alignment);
   replace(&limits_.groups, pretence.limits.groups);
+  limits_.groups = std::min(limits_.groups, 65535u);  // some have no limit, and counts are squared
   replace(&limits_.work, pretence.limits.work);
 }
 
@@ -77,17 +79,28 @@ Status VulkanDevice::create_device() {
   VkPhysicalDeviceShaderIntegerDotProductFeatures dot{
       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
       .shaderIntegerDotProduct = VK_TRUE};
+  VkPhysicalDeviceCooperativeMatrixFeaturesNV matrices{
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV, .cooperativeMatrix = VK_TRUE};
+  const VkBool32 has_matrices = physical_.matrix.is_there() ? VK_TRUE : VK_FALSE;
   VkPhysicalDeviceVulkan12Features features{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-                                            .pNext = physical_.has_dot_product ? &dot : nullptr,
-                                            .timelineSemaphore = VK_TRUE};
-  const char* extensions[] = {VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME};
-  const bool needs_extension = physical_.has_dot_product && physical_.dot_product_is_extension;
+                                            .shaderInt8 = has_matrices,
+                                            .timelineSemaphore = VK_TRUE,
+                                            .vulkanMemoryModel = has_matrices};
+  std::vector<const char*> extensions;
+  if (physical_.has_dot_product) {
+    dot.pNext = std::exchange(features.pNext, &dot);
+    if (physical_.dot_product_is_extension) extensions.push_back(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+  }
+  if (has_matrices != VK_FALSE) {
+    matrices.pNext = std::exchange(features.pNext, &matrices);
+    extensions.push_back(VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME);
+  }
   const VkDeviceCreateInfo create{.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                   .pNext = &features,
                                   .queueCreateInfoCount = 1,
                                   .pQueueCreateInfos = &queue,
-                                  .enabledExtensionCount = needs_extension ? 1u : 0u,
-                                  .ppEnabledExtensionNames = extensions};
+                                  .enabledExtensionCount = static_cast<uint32_t>(extensions.size()),
+                                  .ppEnabledExtensionNames = extensions.data()};
   return check(vkCreateDevice(physical_.handle, &create, nullptr, &device_), "creating the device");
 }
 
@@ -97,6 +110,9 @@ Status VulkanDevice::initialize() {
   queue_ = static_cast<VkQueue>(handles_.queue);
   if (device_ == VK_NULL_HANDLE) LOWBIT_TRY(create_device());
   volkLoadDeviceTable(&vk, device_);
+  if (vk.vkWaitSemaphores == nullptr) {
+    return {LOWBIT_UNAVAILABLE, "feature_missing: the instance behind options.vulkan was not made for Vulkan 1.2"};
+  }
   if (queue_ == VK_NULL_HANDLE) vk.vkGetDeviceQueue(device_, physical_.queue_family, 0, &queue_);
 
   for (uint32_t bindings = 1; bindings <= kMostBindings; ++bindings) LOWBIT_TRY(create_layouts(bindings));
@@ -132,7 +148,7 @@ Status VulkanDevice::create_layouts(uint32_t bindings) {
 }
 
 VulkanDevice::~VulkanDevice() {
-  if (device_ == VK_NULL_HANDLE) return;  // its streams are gone, and have waited
+  if (device_ == VK_NULL_HANDLE || vk.vkWaitSemaphores == nullptr) return;  // its streams are gone, and have waited
   for (const Retired& retired : retired_) free(retired.allocation);
   retired_.clear();  // with the timelines they hold
   for (const auto& [key, pipeline] : pipelines_) vk.vkDestroyPipeline(device_, pipeline.pipeline, nullptr);
@@ -172,20 +188,27 @@ Status VulkanDevice::allocate(size_t size, MemoryKind kind, Allocation* made) {
       has_room ? vk.vkCreateBuffer(device_, &info, nullptr, &allocation.buffer) : VK_ERROR_OUT_OF_DEVICE_MEMORY;
   if (result == VK_SUCCESS) {
     vk.vkGetBufferMemoryRequirements(device_, allocation.buffer, &needs);
-    uint32_t type = VK_MAX_MEMORY_TYPES;
+    VkMemoryPropertyFlags has = 0;
+    result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    uint32_t tried = 0;  // types, as bits
     for (const VkMemoryPropertyFlags flags : wanted[static_cast<int>(kind)]) {
-      for (uint32_t i = 0; i < memory_types_.memoryTypeCount && type == VK_MAX_MEMORY_TYPES; ++i) {
-        const bool is_allowed = (needs.memoryTypeBits >> i & 1) != 0;
-        if (is_allowed && (memory_types_.memoryTypes[i].propertyFlags & flags) == flags) type = i;
+      for (uint32_t i = 0; i < memory_types_.memoryTypeCount && result == VK_ERROR_OUT_OF_DEVICE_MEMORY; ++i) {
+        const VkMemoryType& type = memory_types_.memoryTypes[i];
+        const bool is_allowed = (needs.memoryTypeBits & ~tried) >> i & 1;
+        if (!is_allowed || (type.propertyFlags & flags) != flags) continue;
+        tried |= 1u << i;
+        if (needs.size > memory_types_.memoryHeaps[type.heapIndex].size) continue;
+        const VkMemoryAllocateInfo allocate{
+            .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = needs.size, .memoryTypeIndex = i};
+        result = vk.vkAllocateMemory(device_, &allocate, nullptr, &allocation.memory);
+        has = type.propertyFlags;
       }
     }
-    const VkMemoryAllocateInfo allocate{
-        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = needs.size, .memoryTypeIndex = type};
-    result = vk.vkAllocateMemory(device_, &allocate, nullptr, &allocation.memory);
     if (result == VK_SUCCESS) {
       result = vk.vkBindBufferMemory(device_, allocation.buffer, allocation.memory, 0);
     }
-    const bool is_mapped = (memory_types_.memoryTypes[type].propertyFlags & kHost) == kHost;
+    allocation.is_cached = (has & kCached) != 0;
+    const bool is_mapped = (has & kHost) == kHost;
     if (result == VK_SUCCESS && is_mapped && (maps_memory_ || kind != MemoryKind::device)) {
       void* mapped = nullptr;
       result = vk.vkMapMemory(device_, allocation.memory, 0, VK_WHOLE_SIZE, 0, &mapped);
@@ -214,7 +237,7 @@ Status VulkanDevice::allocate(size_t size, void** memory) {
   Allocation allocation;
   Status status = allocate(size, MemoryKind::device, &allocation);
   if (status.code() == LOWBIT_OUT_OF_MEMORY) {  // what was released may still wait for its last use
-    wait_idle();
+    wait_for_retired();
     collect();
     status = allocate(size, MemoryKind::device, &allocation);
   }
@@ -253,10 +276,28 @@ void VulkanDevice::collect() noexcept {
   }
 }
 
-std::byte* VulkanDevice::mapped(VkBuffer buffer) const {
+void VulkanDevice::wait_for_retired() {
+  std::vector<std::pair<std::shared_ptr<Timeline>, uint64_t>> uses;
+  {
+    const std::lock_guard lock(memory_mutex_);
+    for (const Retired& retired : retired_) uses.insert(uses.end(), retired.uses.begin(), retired.uses.end());
+  }
+  for (const auto& [timeline, value] : uses) {
+    if (value > timeline->submitted.load()) continue;  // is still being recorded
+    const VkSemaphoreWaitInfo info{.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+                                   .semaphoreCount = 1,
+                                   .pSemaphores = &timeline->semaphore,
+                                   .pValues = &value};
+    // If it takes longer, or fails, there is no more memory than before.
+    vk.vkWaitSemaphores(device_, &info, uint64_t{10} * 1000 * 1000 * 1000);
+  }
+}
+
+std::byte* VulkanDevice::mapped(VkBuffer buffer, HostAccess access) const {
   const std::lock_guard lock(memory_mutex_);
   const auto found = allocations_.find(buffer);
-  return found == allocations_.end() ? nullptr : found->second.mapped;
+  if (found == allocations_.end()) return nullptr;
+  return access == HostAccess::write || found->second.is_cached ? found->second.mapped : nullptr;
 }
 
 // ---- Pipelines -------------------------------------------------------------------------------------------------------
@@ -310,6 +351,11 @@ Status VulkanDevice::create_stream(std::unique_ptr<core::Stream>* stream) {
 
 Status VulkanDevice::wrap_stream(void* native, std::unique_ptr<core::Stream>* stream) {
   if (native == nullptr) return invalid_argument("stream_wrap: native is NULL, it must be a VkCommandBuffer");
+  if (!is_callers()) {
+    return invalid_argument(
+        "stream_wrap: native must be a VkCommandBuffer of the device, but no other has its VkDevice: "
+        "it was not opened with options.vulkan");
+  }
   return create_stream(static_cast<VkCommandBuffer>(native), stream);
 }
 

@@ -47,7 +47,7 @@ struct Pipeline {
 class VulkanDevice final : public core::Device {
  public:
   // Kernels bind at most this many buffers.
-  static constexpr uint32_t kMostBindings = 6;
+  static constexpr uint32_t kMostBindings = 5;
   static constexpr uint32_t kPushBytes = 128;  // that every device has
 
   VulkanDevice(const PhysicalDevice& physical, lowbit_device_info info, std::span<const KernelRow> kernels,
@@ -65,14 +65,21 @@ class VulkanDevice final : public core::Device {
   VkDevice handle() const { return device_; }
   uint32_t queue_family() const { return physical_.queue_family; }
   const Limits& limits() const { return limits_; }
+  const CooperativeMatrix& matrix() const { return physical_.matrix; }
 
-  // A buffer of lowbit's that the host can reach: its first byte. NULL for others, and for the caller's.
-  std::byte* mapped(VkBuffer buffer) const;
+  // Whether the VkDevice was handed in, so that others may work on it too.
+  bool is_callers() const { return handles_.device != nullptr; }
+
+  // A buffer of lowbit's that the host can reach, and read from its cache: its first byte. NULL for others, and for the
+  // caller's.
+  enum class HostAccess { read, write };
+  std::byte* mapped(VkBuffer buffer, HostAccess access) const;
 
   struct Allocation {
     VkBuffer buffer = VK_NULL_HANDLE;
     VkDeviceMemory memory = VK_NULL_HANDLE;
     std::byte* mapped = nullptr;
+    bool is_cached = false;  // the host reads it at the speed of its own memory
   };
   enum class MemoryKind { device, upload, download };
   Status allocate(size_t size, MemoryKind kind, Allocation* made);
@@ -95,6 +102,8 @@ class VulkanDevice final : public core::Device {
   Status lost() const;
 
  private:
+  // Waits for the last use of what was released, as far as it was submitted.
+  void wait_for_retired();
   // The queue is used by one thread at a time, the caller's own among them.
   class QueueLock;
   Status create_stream(VkCommandBuffer own, std::unique_ptr<core::Stream>* stream);

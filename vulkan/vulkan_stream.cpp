@@ -157,8 +157,9 @@ Status VulkanStream::flush() {
   Batch& batch = batches_[turn_];
   is_open_ = false;
   // The host may look once the timeline says so.
-  const VkMemoryBarrier barrier{
-      .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = kWrites, .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
+  const VkMemoryBarrier barrier{.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                                .srcAccessMask = kWrites,
+                                .dstAccessMask = VK_ACCESS_HOST_READ_BIT | VK_ACCESS_HOST_WRITE_BIT};
   device.vk.vkCmdPipelineBarrier(batch.commands, kStages, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, nullptr, 0,
                                  nullptr);
   Status status = attempt(device.vk.vkEndCommandBuffer(batch.commands), "ending a command buffer");
@@ -168,7 +169,7 @@ Status VulkanStream::flush() {
     set_fault(status);
     return status;
   }
-  submitted_ = batch.value;
+  submitted_ = timeline_->submitted = batch.value;
   turn_ = (turn_ + 1) % kBatches;
   return {};
 }
@@ -194,7 +195,7 @@ Status VulkanStream::synchronize() {
   LOWBIT_TRY(flush());
   LOWBIT_TRY(wait(submitted_));  // 0 where the caller submits
   vulkan_device().collect();
-  return refusals_.take();
+  return refusals_.take(own_ == VK_NULL_HANDLE);
 }
 
 bool VulkanStream::is_idle() const { return !is_open_ && timeline_->has_reached(submitted_); }
@@ -204,7 +205,7 @@ bool VulkanStream::is_idle() const { return !is_open_ && timeline_->has_reached(
 Status VulkanStream::copy_to_device(void* data, uint64_t offset, const void* host, size_t size) {
   if (own_ != VK_NULL_HANDLE) return {LOWBIT_UNSUPPORTED, "copy_to_device: the stream is the caller's command buffer"};
   LOWBIT_TRY(vulkan_device().lost());
-  std::byte* const mapped = vulkan_device().mapped(buffer_of(data));
+  std::byte* const mapped = vulkan_device().mapped(buffer_of(data), VulkanDevice::HostAccess::write);
   if (mapped != nullptr && is_idle()) {
     std::memcpy(mapped + offset, host, size);
     return {};
@@ -214,8 +215,12 @@ Status VulkanStream::copy_to_device(void* data, uint64_t offset, const void* hos
 
 Status VulkanStream::copy_to_host(void* host, const void* data, uint64_t offset, size_t size) {
   if (own_ != VK_NULL_HANDLE) return {LOWBIT_UNSUPPORTED, "copy_to_host: the stream is the caller's command buffer"};
-  LOWBIT_TRY(flush());
-  if (const std::byte* mapped = vulkan_device().mapped(buffer_of(data)); mapped != nullptr) {
+  VulkanDevice& device = vulkan_device();
+  if (const std::byte* mapped = device.mapped(buffer_of(data), VulkanDevice::HostAccess::read); mapped != nullptr) {
+    // The caller's own work, which flush() does not know of, shows to the host behind a barrier only.
+    VkCommandBuffer commands_behind = VK_NULL_HANDLE;
+    if (device.is_callers()) LOWBIT_TRY(commands(&commands_behind));
+    LOWBIT_TRY(flush());
     LOWBIT_TRY(wait(submitted_));
     std::memcpy(host, mapped + offset, size);
     return {};

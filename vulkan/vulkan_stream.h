@@ -49,7 +49,8 @@ class VulkanStream final : public core::Stream {
 
  private:
   static constexpr int kBatches = 4;
-  static constexpr int kMostDispatches = 64;
+  // Of 50 ms at most each (Limits::work): drivers kill submissions of more than 2 s.
+  static constexpr int kMostDispatches = 32;
   static constexpr uint32_t kSetsOfPool = 32;
   struct Sets {
     std::vector<VkDescriptorPool> pools;

@@ -13,7 +13,10 @@
  *   Memory   `data` of a tensor is memory of the stream's device: a host pointer for the backends `reference` and
  *            `cpu`, a device pointer for `cuda`, a VkBuffer for `vulkan`. It is the caller's own, or a lowbit_buffer's.
  *            Outputs must not overlap inputs or each other.
- *   Streams  A stream is an in-order queue used by one thread at a time; devices may be shared freely. A call enqueues
+ *            A VkBuffer of the caller's has the usages STORAGE_BUFFER, TRANSFER_SRC and TRANSFER_DST and a multiple of
+ *            4 bytes.
+ *   Streams  A stream is an in-order queue used by one thread at a time; devices may be shared freely. Streams are not
+ *            ordered among each other: synchronise one before another reads or overwrites its data. A call enqueues
  *            work (host backends run it at once) and operands must live until it has run. LOWBIT_OK says that work was
  *            enqueued; a fault that shows later is returned by the stream's next call or lowbit_stream_synchronize().
  *            A fault of the device stays; data that a kernel had to refuse is told once, by synchronize.
@@ -119,12 +122,13 @@ typedef struct lowbit_weight lowbit_weight;
 /* What a device can do beyond the plain. */
 typedef enum lowbit_feature LOWBIT_INT32 {
   LOWBIT_FEATURE_AVX2 = 1 << 0,
-  LOWBIT_FEATURE_MMA_INT8 = 1 << 1, /* cuda: int8 tensor cores by mma.sync m16n8k32 (compute capability 8.0 and up) */
-  LOWBIT_FEATURE_WGMMA = 1 << 2,    /* cuda: warpgroup matrix instructions (compute capability 9.0) */
-  LOWBIT_FEATURE_DOT_INT8 = 1 << 3, /* vulkan: shaderIntegerDotProduct */
-  LOWBIT_FEATURE_EXACT_F32 = 1 << 4 /* vulkan: f32 rounds to nearest even and keeps subnormals, infinities and NaN */
+  LOWBIT_FEATURE_MMA_INT8 = 1 << 1,  /* cuda: int8 tensor cores by mma.sync m16n8k32 (compute capability 8.0 and up) */
+  LOWBIT_FEATURE_WGMMA = 1 << 2,     /* cuda: warpgroup matrix instructions (compute capability 9.0) */
+  LOWBIT_FEATURE_DOT_INT8 = 1 << 3,  /* vulkan: shaderIntegerDotProduct */
+  LOWBIT_FEATURE_EXACT_F32 = 1 << 4, /* vulkan: f32 rounds to nearest even and keeps subnormals, infinities and NaN */
+  LOWBIT_FEATURE_COOPMAT_INT8 = 1 << 5 /* vulkan: VK_NV_cooperative_matrix of int8, into int32 */
 } lowbit_feature;
-/* "avx2", "mma_int8", "wgmma", "dot_int8", "exact_f32". Static; NULL for a bit without a name. */
+/* "avx2", "mma_int8", "wgmma", "dot_int8", "exact_f32", "coopmat_int8". Static; NULL for a bit without a name. */
 LOWBIT_API const char* lowbit_feature_name(uint64_t feature);
 
 /* The parity guard: when a weight is prepared, and when lowbit_device_warm_up() asks, each kernel that may serve computes
@@ -132,8 +136,8 @@ LOWBIT_API const char* lowbit_feature_name(uint64_t feature);
  * neither prepared for nor warmed up serves untested. */
 typedef enum lowbit_guard LOWBIT_INT32 { LOWBIT_GUARD_FIRST_USE = 0, LOWBIT_GUARD_OFF = 1 } lowbit_guard;
 
-/* A Vulkan device of the caller's, of Vulkan 1.2 or later and with timelineSemaphore enabled, whose instance is of the
- * system's loader. It must outlive everything that lowbit made on it. */
+/* A Vulkan device of the caller's, with timelineSemaphore enabled; instance and device are of Vulkan 1.2 or later, and the
+ * instance is of the system's loader. It must outlive everything that lowbit made on it. */
 typedef struct lowbit_vulkan_handles {
   uint32_t struct_size;
   uint32_t queue_family; /* one with compute */
@@ -141,8 +145,10 @@ typedef struct lowbit_vulkan_handles {
   void* physical_device; /* VkPhysicalDevice */
   void* device;          /* VkDevice */
   void* queue;           /* VkQueue of that family */
-  uint64_t features;     /* what is enabled: LOWBIT_FEATURE_DOT_INT8 for shaderIntegerDotProduct */
-  /* Called around each use of the queue, from any thread; NULL where lowbit alone uses it. */
+  /* What is enabled: LOWBIT_FEATURE_DOT_INT8 for shaderIntegerDotProduct; LOWBIT_FEATURE_COOPMAT_INT8 for all three of
+   * cooperativeMatrix (with VK_NV_cooperative_matrix), shaderInt8 and vulkanMemoryModel. */
+  uint64_t features;
+  /* Called around each use of the queue, from any thread; NULL where one device of lowbit alone uses it. */
   void (*lock_queue)(void* user);
   void (*unlock_queue)(void* user);
   void* user;
@@ -234,10 +240,11 @@ LOWBIT_API lowbit_status lowbit_stream_create(lowbit_device* device, lowbit_stre
 LOWBIT_API void lowbit_stream_destroy(lowbit_stream* stream);
 /* A stream over one of the caller's own, for cuda a cudaStream_t of the device's primary context, which must outlive it.
  * Calls then take their place among the caller's own work there. LOWBIT_UNSUPPORTED for the host backends.
- * For vulkan it is a VkCommandBuffer in the recording state, of a lowbit_vulkan_handles device. Calls are recorded into
- * it, behind a barrier for compute and transfer each; the caller puts one behind the last, submits it once, and destroys
- * the stream when it has run. flush then does nothing, synchronize only tells what data was refused, and copies are
- * LOWBIT_UNSUPPORTED. */
+ * For vulkan it is a VkCommandBuffer in the recording state and outside of a render pass, of a lowbit_vulkan_handles
+ * device and for its queue family. Calls are recorded into it, behind a barrier for compute and transfer each, and leave
+ * other compute pipelines, sets and push constants bound. The caller puts a barrier behind the last, from COMPUTE_SHADER
+ * and TRANSFER to what follows and to HOST, submits it once, and destroys the stream when it has run. flush then does
+ * nothing, synchronize only tells what data was refused by the work that has run, and copies are LOWBIT_UNSUPPORTED. */
 LOWBIT_API lowbit_status lowbit_stream_wrap(lowbit_device* device, void* native, lowbit_stream** stream);
 /* The backend's own stream behind it (cuda: a cudaStream_t; vulkan: the caller's VkCommandBuffer, if it is one); NULL for
  * the host backends. */
