@@ -79,7 +79,8 @@ GOALS = [  # (of what, benchmarks, goal, judge)
 # ---- Checks ----------------------------------------------------------------------------------------------------------
 
 STAGES = ("parity", "sanitizer", "bench")
-Check = namedtuple("Check", "stage name before program arguments")  # `before` is a program that runs the program
+# `before` is a program that runs the program, `backend` what the tests are of.
+Check = namedtuple("Check", "stage name before program arguments backend", defaults=("cuda",))
 
 # About values, not addresses: a sanitizer has nothing to see there.
 VALUE_TESTS = ("HostileValues", "HostileScales", "CallersFloatSettings")
@@ -98,7 +99,8 @@ KERNELS = {"kernels compared": "compared", "kernels missed": "MISSED", "kernels 
 def checks(binaries, folder):
     parity = binaries / "lowbit_parity_tests"
     table = [Check("parity", "parity_tests", [], parity, []),
-             Check("parity", "cuda_tests", [], binaries / "lowbit_cuda_tests", [])]
+             Check("parity", "cuda_tests", [], binaries / "lowbit_cuda_tests", []),
+             Check("parity", "vulkan_parity_tests", [], parity, [], "vulkan")]
     for tool in ("memcheck", "racecheck", "synccheck", "initcheck"):
         before = ["compute-sanitizer", "--tool", tool, "--error-exitcode", "99"]
         table.append(Check("sanitizer", tool, before, parity, [ADDRESS_TESTS]))
@@ -146,7 +148,7 @@ def run_check(check, folder):
     start = time.monotonic()
     path = folder / f"{check.name}.log"
     with open(path, "w", buffering=1, encoding="utf-8") as log, subprocess.Popen(
-            [find(command[0]), *map(str, command[1:])], env={**os.environ, "LOWBIT_TEST_BACKEND": "cuda"},
+            [find(command[0]), *map(str, command[1:])], env={**os.environ, "LOWBIT_TEST_BACKEND": check.backend},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace") as process:
         for line in process.stdout:
             log.write(line)

@@ -133,10 +133,12 @@ class GpuReportTest(unittest.TestCase):
             for stage in gpu.STAGES:  # one at a time they end in one report
                 code, out = self.run_main(stage)
                 self.assertEqual(code, 0, out)
-        self.assertEqual(self.report().count(" | passed | "), 7)
+        self.assertEqual(self.report().count(" | passed | "), 8)
         self.assertIn("2 passed, 1 kernels compared", self.report())
         self.assertIn("2 passed, 0 found by the sanitizer", self.report())
         self.assertIn("| copy/bytes/1GiB | kernel | 500.00 |  | 100.0 % |", self.report())
+        calls = (self.programs / "lowbit_parity_tests.calls").read_text().split()
+        self.assertEqual(calls, ["cuda", "vulkan"])
         calls = (self.programs / "compute-sanitizer.calls").read_text().splitlines()
         self.assertEqual([call.split()[1] for call in calls], ["memcheck", "racecheck", "synccheck", "initcheck"])
         for call in calls:

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string_view>
 
 #include "guarded_device.h"
@@ -30,7 +31,7 @@ bool is_nan(uint32_t bits) { return (bits & 0x7fffffff) > 0x7f800000; }
 void PrintTo(const DeviceSpec& spec, std::ostream* out) { *out << spec.name; }
 
 std::vector<DeviceSpec> device_specs() {
-  constexpr uint64_t kExactF32 = LOWBIT_FEATURE_EXACT_F32;
+  constexpr uint64_t kExactF32 = LOWBIT_FEATURE_EXACT_F32, kCoopmat = LOWBIT_FEATURE_COOPMAT_INT8;
   constexpr DeviceSpec kAll[] = {{"reference", "reference", 0},
                                  {"cpu", "cpu", 0},
                                  {"cpu_guarded", "cpu", 0, true},
@@ -44,6 +45,9 @@ std::vector<DeviceSpec> device_specs() {
                                   .backend = "vulkan",
                                   .disabled_features = ~kExactF32,
                                   .pretended_features = kExactF32},
+                                 {"vulkan_dot", "vulkan", kCoopmat},
+                                 {"vulkan_integer", "vulkan", kExactF32},
+                                 {"vulkan_dot_integer", "vulkan", kCoopmat | kExactF32},
                                  {.name = "vulkan_small", .backend = "vulkan", .small_limits = true}};
   const char* only = std::getenv("LOWBIT_TEST_BACKEND");
   const auto is_wanted = [&](std::string_view name) {
@@ -63,6 +67,19 @@ std::vector<DeviceSpec> device_specs() {
 
 namespace {
 
+// Of the backend's device as it is, if there is one.
+std::optional<uint64_t> features_of(const char* backend) {
+  const lowbit_device_options options{sizeof(options), backend, nullptr, 0, 0, LOWBIT_GUARD_OFF};
+  return remembered(backend, [&]() -> std::optional<uint64_t> {
+    lowbit_device* device = nullptr;
+    if (lowbit_device_open(&options, &device) != LOWBIT_OK) return {};
+    lowbit_device_info info{sizeof(info)};
+    lowbit_device_get_info(device, &info);
+    lowbit_device_close(device);
+    return info.features;
+  });
+}
+
 // The device of a spec in the place of the plain one that was opened.
 core::Status disguise(const DeviceSpec& spec, const lowbit_device_options& options,
                       std::shared_ptr<core::Device>* device) {
@@ -80,6 +97,12 @@ core::Status disguise(const DeviceSpec& spec, const lowbit_device_options& optio
 }  // namespace
 
 lowbit_device* open(const DeviceSpec& spec, lowbit_guard guard, std::string* absent) {
+  const std::optional<uint64_t> has = features_of(spec.backend);
+  if (has && (spec.disabled_features | spec.pretended_features) != 0 &&
+      ((*has | spec.pretended_features) & ~spec.disabled_features) == *has) {
+    *absent = fmt::format("{} is left out: it has the features that {} has anyway", spec.name, spec.backend);
+    return nullptr;
+  }
   const lowbit_device_options options{sizeof(options), spec.backend, nullptr, spec.disabled_features, 0, guard};
   lowbit_device* device = nullptr;
   const lowbit_status status = lowbit_device_open(&options, &device);
