@@ -1,6 +1,7 @@
 // A VkDevice of the caller's own, handed in.
 #include <gmock/gmock.h>
 
+#include <map>
 #include <vector>
 
 #include "api.h"
@@ -12,16 +13,25 @@ namespace {
 
 using testing::HasSubstr;
 
+// One of a version for the whole process: a driver that is unloaded leaves memory behind that nobody knows any more.
+VkResult instance_of(uint32_t version, VkInstance* instance) {
+  static std::map<uint32_t, VkInstance> kept;
+  *instance = kept[version];
+  if (*instance != VK_NULL_HANDLE) return VK_SUCCESS;
+  const VkApplicationInfo application{.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .apiVersion = version};
+  const VkInstanceCreateInfo info{.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &application};
+  const VkResult result = vkCreateInstance(&info, nullptr, instance);
+  kept[version] = *instance;
+  return result;
+}
+
 // What an engine has: an instance, the software device, and a queue that it guards.
 class Engine {
  public:
   // False where there is no Vulkan.
   bool start(uint32_t version = VK_API_VERSION_1_2) {
     if (volkInitialize() != VK_SUCCESS) return false;
-    const VkApplicationInfo application{.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .apiVersion = version};
-    const VkInstanceCreateInfo instance{.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
-                                        .pApplicationInfo = &application};
-    if (vkCreateInstance(&instance, nullptr, &instance_) != VK_SUCCESS) return false;
+    if (instance_of(version, &instance_) != VK_SUCCESS) return false;
     volkLoadInstanceOnly(instance_);
     uint32_t count = 1;
     if (vkEnumeratePhysicalDevices(instance_, &count, &physical_) < 0 || count == 0) return false;
@@ -42,7 +52,6 @@ class Engine {
   ~Engine() {
     if (pool_ != VK_NULL_HANDLE) vk_.vkDestroyCommandPool(device_, pool_, nullptr);
     if (device_ != VK_NULL_HANDLE) vk_.vkDestroyDevice(device_, nullptr);
-    if (instance_ != VK_NULL_HANDLE) vkDestroyInstance(instance_, nullptr);
   }
 
   lowbit_vulkan_handles handles() {
