@@ -27,7 +27,7 @@ struct DeviceSpec {
 };
 void PrintTo(const DeviceSpec& spec, std::ostream* out);
 
-// Every backend of this build, or those that LOWBIT_TEST_BACKEND lists, by backend or by name; the cpu also in guarded memory, cpu, cuda
+// Every backend of this build, or those that LOWBIT_TEST_BACKEND lists; the cpu also in guarded memory, cpu, cuda
 // and vulkan also with all their features masked, and vulkan with other features and limits than it has.
 std::vector<DeviceSpec> device_specs();
 // NULL and the reason where it is absent. Any other failure is GoogleTest's.
