@@ -7,11 +7,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <functional>
 #include <optional>
 #include <thread>
 
 #include "../cuda/divisor.h"
+#include "error_of.h"
 #include "lowbit/lowbit.hpp"
 #include "values.h"
 
@@ -151,17 +151,6 @@ class CudaTest : public testing::Test {
   }
   std::optional<Device> device;
 };
-
-// What `body` throws.
-Error error_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error(LOWBIT_OK);
-}
 
 struct Graph {
   cudaGraph_t graph = nullptr;

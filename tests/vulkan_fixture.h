@@ -5,9 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <optional>
 
+#include "error_of.h"
 #include "fake_device.h"
 #include "lowbit/lowbit.hpp"
 #include "mix.h"
@@ -44,16 +44,5 @@ class VulkanTest : public testing::Test {
  protected:
   std::optional<Device> device;
 };
-
-// What `body` throws.
-inline Error error_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error(LOWBIT_OK);
-}
 
 }  // namespace lowbit::test

@@ -56,7 +56,7 @@ Status reduce(Recording& record, const Groups& groups, const Scaling& scaling, c
   };
   const auto fits = [&](const Box<3>& box) {
     const int64_t count = box.count[0] * box.count[1];
-    return record.fits(input(box)) && record.fits(output(box)) &&
+    return record.fits({input(box), output(box)}) &&
            fits_dispatch(record, count * Segments(groups, box.first[2], box.count[2]).values,
                          count * box.count[2] * team);
   };
@@ -87,8 +87,7 @@ int64_t segment_span(int64_t pitch, int64_t n, int64_t rows) {
 }
 
 bool reaches_segment(const Recording& record, int64_t pitch, int64_t n, int64_t rows) {
-  const auto size = static_cast<uint64_t>(segment_span(pitch, n, rows)) * sizeof(float);
-  return size + record.limits().alignment <= record.limits().range;
+  return segment_span(pitch, n, rows) * static_cast<int64_t>(sizeof(float)) <= record.limits().reach();
 }
 
 // Copies `rows` runs of `width` words, `pitch` apart, to where they are `width` apart.

@@ -30,14 +30,14 @@ Status instance(VkInstance* made) {
   const std::lock_guard lock(mutex);
   if (kept == VK_NULL_HANDLE) {
     LOWBIT_TRY(load_loader());
+    if (volkGetInstanceVersion() < VK_API_VERSION_1_2) {
+      return {LOWBIT_UNAVAILABLE, "driver_too_old: the Vulkan loader is older than Vulkan 1.2"};
+    }
     const VkApplicationInfo application{.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
                                         .pEngineName = "lowbit",
                                         .apiVersion = std::min(volkGetInstanceVersion(), VK_API_VERSION_1_3)};
     const VkInstanceCreateInfo info{.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &application};
     VkInstance created = VK_NULL_HANDLE;
-    if (volkGetInstanceVersion() < VK_API_VERSION_1_2) {
-      return {LOWBIT_UNAVAILABLE, "driver_too_old: the Vulkan loader is older than Vulkan 1.2"};
-    }
     // Without devices this fails in as many ways as there are broken drivers.
     if (const VkResult result = vkCreateInstance(&info, nullptr, &created); result != VK_SUCCESS) {
       return {LOWBIT_UNAVAILABLE, fmt::format("no_driver: vkCreateInstance gave {}", name_of(result)), result};

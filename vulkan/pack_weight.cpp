@@ -78,8 +78,7 @@ template <typename Visit>
 Status for_each_piece_of(const Packing& p, Recording& record, const Visit& visit) {
   const auto fits = [&](const Box<2>& box) {
     const Piece piece(p, box);
-    return record.fits(piece.input) && record.fits(piece.scales) && record.fits(piece.packed) &&
-           fits_dispatch(record, piece.count, piece.count);
+    return record.fits({piece.input, piece.scales, piece.packed}) && fits_dispatch(record, piece.count, piece.count);
   };
   return for_each_piece(record, Box<2>{.count = {p.rows, p.N}}, fits,
                         [&](const Box<2>& box) { return visit(Piece(p, box)); });
@@ -125,8 +124,8 @@ struct ScalesPush {
 
 Status write_scales(Recording& record, const Packing& p, const Location& scales) {
   const auto fits = [&](const Box<1>& box) {
-    return record.fits(words_of(p.scales, box.first[0], box.count[0])) &&
-           record.fits(words_of(scales, box.first[0], box.count[0])) &&
+    return record.fits(
+               {words_of(p.scales, box.first[0], box.count[0]), words_of(scales, box.first[0], box.count[0])}) &&
            fits_dispatch(record, box.count[0], box.count[0]);
   };
   return for_each_piece(record, Box<1>{.count = {p.channels()}}, fits, [&](const Box<1>& box) {

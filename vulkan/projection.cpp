@@ -16,18 +16,10 @@ constexpr int64_t kMostFinished = 16384;  // that the last pass adds up: turns o
 
 int64_t round_up(int64_t value, int64_t unit) { return ceil_div(value, unit) * unit; }
 
-// Bytes that a binding reaches wherever they start.
-int64_t reach_of(const Limits& limits) { return static_cast<int64_t>(limits.range - limits.alignment); }
-
-bool reaches(const Limits& limits, std::initializer_list<Range> ranges) {
-  return std::all_of(ranges.begin(), ranges.end(),
-                     [&](const Range& range) { return static_cast<int64_t>(range.size) <= reach_of(limits); });
-}
-
 // So deep that a sum holds, that loops end and that bindings reach each operand of one row of activations and one
 // panel; and so shallow, where there are few tiles, that there are enough workgroups.
 Slices cut_depth(const Problem& p, const ProjectionKernel& kernel, const Limits& limits) {
-  const int64_t reach = reach_of(limits);
+  const int64_t reach = limits.reach();
   const int64_t row_bytes = std::max<int64_t>(kPanel32RowBytes, p.row_words * sizeof(uint32_t));
   const int64_t row_work = p.depth * kPanel32Columns * std::min(p.M, kernel.tile_rows) * kernel.cost;
   const int64_t rows = round_up(p.segment_rows(), kernel.step_rows);
@@ -107,8 +99,8 @@ Status finish(Recording& record, const Problem& p, Arithmetic arithmetic, const 
   return for_each_projection_piece(
       record, outputs, 1,
       [&](const Piece& piece) {
-        return reaches(record.limits(), {p.partials(partials, with_all_slices(piece)), p.input_scales(piece),
-                                         p.weight_scales(piece), p.outputs(piece)}) &&
+        return record.fits({p.partials(partials, with_all_slices(piece)), p.input_scales(piece), p.weight_scales(piece),
+                            p.outputs(piece)}) &&
                record.fits(groups(piece));
       },
       [&](const Piece& piece) {
@@ -145,8 +137,8 @@ Status project(Stream& stream, Problem p, const ProjectionKernel& kernel) {
            ceil_div(piece.m.count, kernel.tile_rows);
   };
   const auto fits = [&](const Piece& piece) {
-    return reaches(record.limits(), {p.values(piece), p.weights(piece), p.input_scales(piece), p.weight_scales(piece),
-                                     results(piece)}) &&
+    return record.fits(
+               {p.values(piece), p.weights(piece), p.input_scales(piece), p.weight_scales(piece), results(piece)}) &&
            record.fits(groups(piece));
   };
   const auto is_quick = [&](const Piece& piece) {

@@ -29,7 +29,7 @@ struct Quantizing {
 struct Ranges {
   Range input, codes, scales;
 
-  bool fit(const Recording& record) const { return record.fits(input) && record.fits(codes) && record.fits(scales); }
+  bool fit(const Recording& record) const { return record.fits({input, codes, scales}); }
 };
 
 Quantizing quantizing_of(const QuantizePack& op) {

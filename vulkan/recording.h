@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <initializer_list>
 
 #include "vulkan_stream.h"
@@ -43,6 +44,9 @@ class Recording {
 
   // Whether a binding reaches all of it.
   bool fits(const Range& range) const { return range.offset % limits().alignment + range.size <= limits().range; }
+  bool fits(std::initializer_list<Range> ranges) const {
+    return std::all_of(ranges.begin(), ranges.end(), [&](const Range& range) { return fits(range); });
+  }
   // Whether one dispatch can have so many groups.
   bool fits(int64_t groups) const { return groups <= int64_t{limits().groups} * limits().groups; }
 

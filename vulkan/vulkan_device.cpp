@@ -39,14 +39,14 @@ void replace(T* value, T pretended) {
 class VulkanDevice::QueueLock {
  public:
   explicit QueueLock(VulkanDevice& device) : device_(device) {
-    is_callers() ? device_.handles_.lock_queue(device_.handles_.user) : device_.queue_mutex_.lock();
+    has_callers() ? device_.handles_.lock_queue(device_.handles_.user) : device_.queue_mutex_.lock();
   }
-  ~QueueLock() { is_callers() ? device_.handles_.unlock_queue(device_.handles_.user) : device_.queue_mutex_.unlock(); }
+  ~QueueLock() { has_callers() ? device_.handles_.unlock_queue(device_.handles_.user) : device_.queue_mutex_.unlock(); }
   QueueLock(const QueueLock&) = delete;
   QueueLock& operator=(const QueueLock&) = delete;
 
  private:
-  bool is_callers() const { return device_.handles_.lock_queue != nullptr; }
+  bool has_callers() const { return device_.handles_.lock_queue != nullptr; }
   VulkanDevice& device_;
 };
 
@@ -158,7 +158,7 @@ VulkanDevice::~VulkanDevice() {
   }
   for (VkPipelineLayout layout : layouts_) vk.vkDestroyPipelineLayout(device_, layout, nullptr);
   for (VkDescriptorSetLayout layout : set_layouts_) vk.vkDestroyDescriptorSetLayout(device_, layout, nullptr);
-  if (handles_.device == nullptr) vk.vkDestroyDevice(device_, nullptr);
+  if (!is_callers()) vk.vkDestroyDevice(device_, nullptr);
 }
 
 // ---- Memory ----------------------------------------------------------------------------------------------------------

@@ -23,6 +23,9 @@ struct Limits {
   uint64_t alignment;  // of a binding's offset
   uint32_t groups;     // workgroups along an axis
   int64_t work;        // multiply-adds, or values moved, that take some 50 ms
+
+  // Bytes that a binding reaches wherever they start.
+  int64_t reach() const { return static_cast<int64_t>(range - alignment); }
 };
 
 // What tests make of a device beside what it is.

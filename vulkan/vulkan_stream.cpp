@@ -59,7 +59,7 @@ VulkanStream::~VulkanStream() {
   VulkanDevice& device = vulkan_device();
   if (own_ == VK_NULL_HANDLE) {
     (void)flush().ok();
-    if (!wait(submitted_).ok()) device.wait_idle();  // nothing of what follows may be in use
+    if (!wait(timeline_->submitted).ok()) device.wait_idle();  // nothing of what follows may be in use
   }
   device.remove(timeline_);
   for (Batch& batch : batches_) {
@@ -89,7 +89,7 @@ Status VulkanStream::open() {
                                        .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
   LOWBIT_TRY(attempt(device.vk.vkBeginCommandBuffer(batch.commands, &begin), "beginning a command buffer"));
   for (Sets& sets : batch.sets) sets.used = 0;
-  batch.value = submitted_ + 1;
+  batch.value = timeline_->submitted + 1;
   timeline_->recorded = batch.value;
   is_open_ = true;
   is_ordered_ = false;
@@ -165,11 +165,11 @@ Status VulkanStream::flush() {
   Status status = attempt(device.vk.vkEndCommandBuffer(batch.commands), "ending a command buffer");
   if (status.ok()) status = device.submit(batch.commands, *timeline_, batch.value);
   if (!status.ok()) {  // what was recorded is lost: the stream cannot go on as if it had run
-    batch.value = timeline_->recorded = submitted_;
+    batch.value = timeline_->recorded = timeline_->submitted.load();
     set_fault(status);
     return status;
   }
-  submitted_ = timeline_->submitted = batch.value;
+  timeline_->submitted = batch.value;
   turn_ = (turn_ + 1) % kBatches;
   return {};
 }
@@ -193,12 +193,12 @@ Status VulkanStream::wait(uint64_t value) {
 
 Status VulkanStream::synchronize() {
   LOWBIT_TRY(flush());
-  LOWBIT_TRY(wait(submitted_));  // 0 where the caller submits
+  LOWBIT_TRY(wait(timeline_->submitted));  // 0 where the caller submits
   vulkan_device().collect();
   return refusals_.take(own_ == VK_NULL_HANDLE);
 }
 
-bool VulkanStream::is_idle() const { return !is_open_ && timeline_->has_reached(submitted_); }
+bool VulkanStream::is_idle() const { return !is_open_ && timeline_->has_reached(timeline_->submitted); }
 
 // ---- Copies ----------------------------------------------------------------------------------------------------------
 
@@ -221,7 +221,7 @@ Status VulkanStream::copy_to_host(void* host, const void* data, uint64_t offset,
     VkCommandBuffer commands_behind = VK_NULL_HANDLE;
     if (device.is_callers()) LOWBIT_TRY(commands(&commands_behind));
     LOWBIT_TRY(flush());
-    LOWBIT_TRY(wait(submitted_));
+    LOWBIT_TRY(wait(timeline_->submitted));
     std::memcpy(host, mapped + offset, size);
     return {};
   }

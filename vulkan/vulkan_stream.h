@@ -71,8 +71,7 @@ class VulkanStream final : public core::Stream {
   VkCommandPool pool_ = VK_NULL_HANDLE;
   Batch batches_[kBatches];
   int turn_ = 0;
-  uint64_t submitted_ = 0;  // value of the last submission
-  bool is_open_ = false;    // the batch whose turn it is
+  bool is_open_ = false;  // the batch whose turn it is
   bool is_ordered_ = true;
   int dispatches_ = 0;
   Staging staging_;
