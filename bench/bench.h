@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "lowbit/lowbit.hpp"
+#include "subject.h"
 
 namespace benchmark {
 class State;
@@ -25,15 +26,6 @@ class State;
 namespace lowbit::bench {
 
 enum class Mode { graph, eager };
-
-// What is timed: a call on set `copy` of the operands. There are more sets than L2 holds, so every call finds it cold.
-struct Subject {
-  std::string label;  // the kernel that ran
-  double bytes;       // that a call must move: read or written once
-  double operations;  // multiplications and additions
-  int copies;
-  std::function<void(int copy)> call;
-};
 
 // Keeps what was made last: benchmarks that follow each other share operands, and device memory holds one set of them.
 template <typename T>

@@ -16,7 +16,7 @@ constexpr int kBatch = 4;  // rows of a panel that a lane has under way
 
 template <lowbit_format kFormat>
 struct Row {
-  static constexpr int kDepth = static_cast<int>(panel32_depth(kFormat));
+  static constexpr int kDepth = static_cast<int>(word_codes(kFormat));
   static constexpr int kQuads = kDepth / 4;
 
   const uint32_t* input;  // the activations of its segment

@@ -52,6 +52,8 @@ void Memory::reset() noexcept {
   device_.reset();
 }
 
+int Device::parts(int64_t, double) const { return 1; }
+
 Status Device::wrap_stream(void*, std::unique_ptr<Stream>*) {
   return {LOWBIT_UNSUPPORTED, fmt::format("stream_wrap: the {} backend has no streams of its own", info_.backend)};
 }

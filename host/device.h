@@ -38,6 +38,8 @@ class Device : public std::enable_shared_from_this<Device> {
   bool has_addresses() const { return backend_ != Backend::vulkan; }
   // Of a GPU; 1 where work is not spread over any.
   virtual int multiprocessors() const { return 1; }
+  // In how many parts, at once, to do `tasks` on host memory that take one thread about `nanoseconds` together.
+  virtual int parts(int64_t tasks, double nanoseconds) const;
 
   // The table, best first; every row of every backend.
   std::span<const KernelRow> kernels() const { return kernels_; }

@@ -5,6 +5,8 @@
 
 #if defined(__SSE2__)
 #include <xmmintrin.h>
+#elif defined(__aarch64__)
+#include <cstdint>
 #else
 #include <cfenv>
 #endif
@@ -16,6 +18,12 @@ class FloatEnvironment {
 #if defined(__SSE2__)
   FloatEnvironment() : saved_(_mm_getcsr()) { _mm_setcsr(kDefault); }
   ~FloatEnvironment() { _mm_setcsr(saved_); }
+#elif defined(__aarch64__)
+  FloatEnvironment() {
+    __asm__ volatile("mrs %0, fpcr" : "=r"(saved_));
+    set(kDefault);
+  }
+  ~FloatEnvironment() { set(saved_); }
 #else
   FloatEnvironment() { std::feholdexcept(&saved_), std::fesetenv(FE_DFL_ENV); }
   ~FloatEnvironment() { std::fesetenv(&saved_); }
@@ -27,6 +35,11 @@ class FloatEnvironment {
 #if defined(__SSE2__)
   static constexpr unsigned kDefault = 0x1f80;  // all exceptions masked, nearest even, no FTZ, no DAZ
   unsigned saved_;
+#elif defined(__aarch64__)
+  // fesetenv(FE_DFL_ENV) would leave the bit DN, which makes every NaN the same.
+  static constexpr uint64_t kDefault = 0;
+  static void set(uint64_t fpcr) { __asm__ volatile("msr fpcr, %0" : : "r"(fpcr) : "memory"); }
+  uint64_t saved_;
 #else
   std::fenv_t saved_;
 #endif

@@ -2,10 +2,14 @@
 
 #include <unistd.h>
 
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <string_view>
 
+#include "cpu/detect.h"
+#include "cpu/machine.h"
 #include "invalid_argument.h"
 #include "text.h"
 
@@ -29,7 +33,12 @@ class HostStream final : public Stream {
 
 class HostDevice final : public Device {
  public:
-  using Device::Device;
+  HostDevice(int threads, Backend backend, const lowbit_device_info& info, std::span<const KernelRow> kernels,
+             const lowbit_device_options& how)
+      : Device(backend, info, kernels, how), threads_(threads) {}
+  int parts(int64_t tasks, double nanoseconds) const override {
+    return cpu::worthwhile_parts(threads_, tasks, nanoseconds);
+  }
   Status allocate(size_t size, void** memory) override {
     constexpr size_t kAlignment = 64;
     const size_t rounded = (size + kAlignment - 1) / kAlignment * kAlignment;
@@ -44,6 +53,9 @@ class HostDevice final : public Device {
     *stream = std::make_unique<HostStream>(shared_from_this());
     return {};
   }
+
+ private:
+  int threads_;
 };
 
 std::string processor_name() {
@@ -59,7 +71,14 @@ struct Isa {
   const char* name;
   uint64_t features;
 };
-constexpr Isa kIsas[] = {{"avx2", LOWBIT_FEATURE_AVX2}, {"scalar", 0}};
+constexpr uint64_t AVX2 = LOWBIT_FEATURE_AVX2, AVX512 = LOWBIT_FEATURE_AVX512_VNNI, DOTPROD = LOWBIT_FEATURE_DOTPROD;
+constexpr Isa kIsas[] = {{"amx", AVX2 | AVX512 | LOWBIT_FEATURE_AMX_INT8},
+                         {"avx512vnni", AVX2 | AVX512},
+                         {"avxvnni", AVX2 | LOWBIT_FEATURE_AVX_VNNI},
+                         {"avx2", AVX2},
+                         {"i8mm", DOTPROD | LOWBIT_FEATURE_I8MM},
+                         {"dotprod", DOTPROD},
+                         {"scalar", 0}};
 
 const char* isa_of(uint64_t features) {
   for (const Isa& isa : kIsas) {
@@ -83,16 +102,21 @@ Status force_isa(const char* forced, uint64_t* features) {
   return invalid_argument("LOWBIT_CPU_ISA is '{}', it may be {}", forced, names);
 }
 
-}  // namespace
-
-uint64_t detect_cpu_features() {
-  uint64_t features = 0;
-#if LOWBIT_HAVE_AVX2
-  // Asks CPUID, and XGETBV whether the system saves the 256-bit registers.
-  if (__builtin_cpu_supports("avx2")) features |= LOWBIT_FEATURE_AVX2;
-#endif
-  return features;
+Status read_threads(int* threads) {
+  const char* text = std::getenv("LOWBIT_THREADS");
+  if (text == nullptr || *text == '\0') {
+    *threads = cpu::default_threads();
+    return {};
+  }
+  const std::string_view all(text);
+  const auto [end, error] = std::from_chars(all.begin(), all.end(), *threads);
+  if (error != std::errc() || end != all.end() || *threads < 1 || *threads > 1024) {
+    return invalid_argument("LOWBIT_THREADS is '{}', it may be 1 to 1024", text);
+  }
+  return {};
 }
+
+}  // namespace
 
 Status open_host_device(Backend backend, const lowbit_device_options& options, std::span<const KernelRow> kernels,
                         std::shared_ptr<Device>* device) {
@@ -103,17 +127,19 @@ Status open_host_device(Backend backend, const lowbit_device_options& options, s
   }
   lowbit_device_info info{};
   info.struct_size = sizeof(info);
+  int threads = 1;
   if (backend == Backend::cpu) {
-    info.features = detect_cpu_features() & ~options.disabled_features;
+    info.features = cpu::detect_features() & ~options.disabled_features;
     const char* forced = std::getenv("LOWBIT_CPU_ISA");
     if (forced != nullptr && *forced != '\0') LOWBIT_TRY(force_isa(forced, &info.features));
+    LOWBIT_TRY(read_threads(&threads));
   }
   copy_text(info.backend, name);
   copy_text(info.name, processor_name());
   copy_text(info.isa, isa_of(info.features));
   info.memory_size = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGE_SIZE));
   info.host_memory = 1;
-  *device = std::make_shared<HostDevice>(backend, info, kernels, options);
+  *device = std::make_shared<HostDevice>(threads, backend, info, kernels, options);
   return {};
 }
 

@@ -22,14 +22,22 @@ constexpr FormatSet kFloats = {LOWBIT_F32};
 constexpr FormatSet kAnyActivation = {LOWBIT_INT8, LOWBIT_INT4, LOWBIT_UINT8, LOWBIT_F32};
 constexpr FormatSet kInt8 = {LOWBIT_INT8}, kTernary = {LOWBIT_TERNARY}, kBinary = {LOWBIT_BINARY};
 constexpr FormatSet kAnyWeight = {LOWBIT_INT8, LOWBIT_TERNARY, LOWBIT_BINARY};
-constexpr LayoutSet kPanel8 = {Layout::panel8};
-constexpr LayoutSet kHostLayouts = {Layout::plain, Layout::panel8};
+constexpr LayoutSet kPanel64 = {Layout::panel64}, kRows64 = {Layout::rows64};
+constexpr LayoutSet kHostLayouts = {Layout::plain, Layout::panel64, Layout::rows64};
+constexpr int64_t kMany = INT64_MAX;  // rows
 
 constexpr Backend cpu = Backend::cpu;
+#if LOWBIT_X86
 constexpr uint64_t AVX2 = LOWBIT_FEATURE_AVX2;
+constexpr uint64_t AVXVNNI = LOWBIT_FEATURE_AVX_VNNI;
+constexpr uint64_t AVX512 = LOWBIT_FEATURE_AVX512_VNNI;
+constexpr uint64_t AMX = LOWBIT_FEATURE_AMX_INT8 | AVX512;
+#elif LOWBIT_ARM
+constexpr uint64_t DOTPROD = LOWBIT_FEATURE_DOTPROD;
+constexpr uint64_t I8MM = DOTPROD | LOWBIT_FEATURE_I8MM;
+#endif
 #if LOWBIT_HAVE_CUDA || LOWBIT_HAVE_VULKAN
 constexpr LayoutSet kPanel32 = {Layout::panel32};
-constexpr int64_t kMany = INT64_MAX;  // rows
 #endif
 #if LOWBIT_HAVE_CUDA
 constexpr Backend gpu = Backend::cuda;
@@ -108,16 +116,39 @@ const KernelRow kTable[] = {
   {"rho_expand_wx_vulkan_integer",                    vkn, 0,        kNone,          kAnyWeight, kNoLayout, &vulkan::rho_expand<integer>},
 #endif
   // name                                   backend             features  activations     weights     layouts       kernel
-#if LOWBIT_HAVE_AVX2
-  {"quantize_pack_a8_cpu_avx2",             cpu,                AVX2,     kCodes,         kNone,      kNoLayout,    &avx2::quantize_pack},
-  {"lowrank_projection_a8_w8_cpu_avx2",     cpu,                AVX2,     kCodes,         kInt8,      kPanel8,      &avx2::lowrank_projection_w8},
-  {"lowrank_projection_a8_w2_cpu_avx2",     cpu,                AVX2,     kCodes,         kTernary,   kPanel8,      &avx2::lowrank_projection_w2},
-  {"lowrank_projection_a8_w1_cpu_avx2",     cpu,                AVX2,     kCodes,         kBinary,    kPanel8,      &avx2::lowrank_projection_w1},
-  {"lowrank_projection_f32_wx_cpu_avx2",    cpu,                AVX2,     kFloats,        kAnyWeight, kPanel8,      &avx2::lowrank_projection_f32},
-  {"decoder_tail_a8_w8_cpu_avx2",           cpu,                AVX2,     kCodes,         kInt8,      kPanel8,      &avx2::decoder_tail_w8},
-  {"decoder_tail_a8_w2_cpu_avx2",           cpu,                AVX2,     kCodes,         kTernary,   kPanel8,      &avx2::decoder_tail_w2},
-  {"decoder_tail_a8_w1_cpu_avx2",           cpu,                AVX2,     kCodes,         kBinary,    kPanel8,      &avx2::decoder_tail_w1},
-  {"decoder_tail_f32_wx_cpu_avx2",          cpu,                AVX2,     kFloats,        kAnyWeight, kPanel8,      &avx2::decoder_tail_f32},
+#if LOWBIT_X86
+  // Products of 9 rows, reckoned in cycles for 64 steps of 64 columns: vpdpbusd 288, of AMX 64 and as many for 16 rows.
+  {"lowrank_projection_a8_wx_cpu_amx_tiles",      cpu, AMX,     kCodes,     kAnyWeight, kPanel64,   &amx::lowrank_projection_tiles, 9},
+  {"decoder_tail_a8_wx_cpu_amx_tiles",            cpu, AMX,     kCodes,     kAnyWeight, kRows64,    &amx::decoder_tail_tiles, 9},
+  {"lowrank_projection_a8_wx_cpu_avx512vnni_tiles", cpu, AVX512,  kCodes,     kAnyWeight, kPanel64,   &avx512vnni::lowrank_projection_tiles, 9},
+  {"lowrank_projection_a8_wx_cpu_avx512vnni",     cpu, AVX512,  kCodes,     kAnyWeight, kPanel64,   &avx512vnni::lowrank_projection},
+  {"decoder_tail_a8_wx_cpu_avx512vnni_sparse",    cpu, AVX512,  kCodes,     kAnyWeight, kRows64,    &avx512vnni::decoder_tail_sparse, 1, 1},
+  {"decoder_tail_a8_wx_cpu_avx512vnni_tiles",     cpu, AVX512,  kCodes,     kAnyWeight, kRows64,    &avx512vnni::decoder_tail_tiles},
+  {"lowrank_projection_a8_wx_cpu_avxvnni_tiles",  cpu, AVXVNNI, kCodes,     kAnyWeight, kPanel64,   &avxvnni::lowrank_projection_tiles, 9},
+  {"lowrank_projection_a8_wx_cpu_avxvnni",        cpu, AVXVNNI, kCodes,     kAnyWeight, kPanel64,   &avxvnni::lowrank_projection},
+  {"decoder_tail_a8_wx_cpu_avxvnni_sparse",       cpu, AVXVNNI, kCodes,     kAnyWeight, kRows64,    &avxvnni::decoder_tail_sparse, 1, 1},
+  {"decoder_tail_a8_wx_cpu_avxvnni_tiles",        cpu, AVXVNNI, kCodes,     kAnyWeight, kRows64,    &avxvnni::decoder_tail_tiles},
+  {"quantize_pack_a8_cpu_avx2",                   cpu, AVX2,    kCodes,     kNone,      kNoLayout,  &avx2::quantize_pack},
+  {"lowrank_projection_a8_wx_cpu_avx2_tiles",     cpu, AVX2,    kCodes,     kAnyWeight, kPanel64,   &avx2::lowrank_projection_tiles, 9},
+  {"lowrank_projection_a8_wx_cpu_avx2",           cpu, AVX2,    kCodes,     kAnyWeight, kPanel64,   &avx2::lowrank_projection},
+  {"lowrank_projection_f32_wx_cpu_avx2",          cpu, AVX2,    kFloats,    kAnyWeight, kPanel64,   &avx2::lowrank_projection_f32},
+  {"decoder_tail_a8_wx_cpu_avx2_sparse",          cpu, AVX2,    kCodes,     kAnyWeight, kRows64,    &avx2::decoder_tail_sparse, 1, 1},
+  {"decoder_tail_a8_wx_cpu_avx2_tiles",           cpu, AVX2,    kCodes,     kAnyWeight, kRows64,    &avx2::decoder_tail_tiles},
+  {"decoder_tail_f32_wx_cpu_avx2",                cpu, AVX2,    kFloats,    kAnyWeight, kRows64,    &avx2::decoder_tail_f32},
+  {"rho_compress_wx_cpu_avx2",                    cpu, AVX2,    kNone,      kAnyWeight, kNoLayout,  &avx2::rho_compress},
+  {"rho_expand_wx_cpu_avx2",                      cpu, AVX2,    kNone,      kAnyWeight, kNoLayout,  &avx2::rho_expand},
+#elif LOWBIT_ARM
+  {"lowrank_projection_a8_wx_cpu_i8mm_tiles",     cpu, I8MM,    kCodes,     kAnyWeight, kPanel64,   &i8mm::lowrank_projection_tiles, 9},
+  {"decoder_tail_a8_wx_cpu_i8mm_tiles",           cpu, I8MM,    kCodes,     kAnyWeight, kRows64,    &i8mm::decoder_tail_tiles, 2},
+  {"quantize_pack_a8_cpu_dotprod",                cpu, DOTPROD, kCodes,     kNone,      kNoLayout,  &dotprod::quantize_pack},
+  {"lowrank_projection_a8_wx_cpu_dotprod_tiles",  cpu, DOTPROD, kCodes,     kAnyWeight, kPanel64,   &dotprod::lowrank_projection_tiles, 9},
+  {"lowrank_projection_a8_wx_cpu_dotprod",        cpu, DOTPROD, kCodes,     kAnyWeight, kPanel64,   &dotprod::lowrank_projection},
+  {"lowrank_projection_f32_wx_cpu_dotprod",       cpu, DOTPROD, kFloats,    kAnyWeight, kPanel64,   &dotprod::lowrank_projection_f32},
+  {"decoder_tail_a8_wx_cpu_dotprod_sparse",       cpu, DOTPROD, kCodes,     kAnyWeight, kRows64,    &dotprod::decoder_tail_sparse, 1, 1},
+  {"decoder_tail_a8_wx_cpu_dotprod_tiles",        cpu, DOTPROD, kCodes,     kAnyWeight, kRows64,    &dotprod::decoder_tail_tiles},
+  {"decoder_tail_f32_wx_cpu_dotprod",             cpu, DOTPROD, kFloats,    kAnyWeight, kRows64,    &dotprod::decoder_tail_f32},
+  {"rho_compress_wx_cpu_dotprod",                 cpu, DOTPROD, kNone,      kAnyWeight, kNoLayout,  &dotprod::rho_compress},
+  {"rho_expand_wx_cpu_dotprod",                   cpu, DOTPROD, kNone,      kAnyWeight, kNoLayout,  &dotprod::rho_expand},
 #endif
   // The scalar kernels read every layout, so that no barred row and no missing feature leaves the cpu without an
   // answer.
@@ -219,6 +250,16 @@ const char* lowbit_feature_name(uint64_t feature) {
       return "exact_f32";
     case LOWBIT_FEATURE_COOPMAT_INT8:
       return "coopmat_int8";
+    case LOWBIT_FEATURE_AVX_VNNI:
+      return "avxvnni";
+    case LOWBIT_FEATURE_AVX512_VNNI:
+      return "avx512vnni";
+    case LOWBIT_FEATURE_AMX_INT8:
+      return "amx";
+    case LOWBIT_FEATURE_DOTPROD:
+      return "dotprod";
+    case LOWBIT_FEATURE_I8MM:
+      return "i8mm";
     default:
       return nullptr;
   }

@@ -5,7 +5,8 @@
 // Kernel names: <operation>[_<activations>][_<weights>]_<backend>[_<feature>]
 //   activations  f32 floats, a8 codes in 8-bit lanes (int8, int4, uint8); left out where it takes both or none
 //   weights      w8 int8, w2 ternary, w1 binary, wx any of them; rho's encodings too
-//   feature      of the cpu: scalar where it needs none; of cuda's projections: the way (scalar, sparse) or the instruction,
+//   feature      of the cpu: the instruction set, scalar where it needs none, and of projections of codes the way (tiles,
+//                sparse) where there are several; of cuda's projections: the way (scalar, sparse) or the instruction,
 //                with _tiles for many rows where few have a kernel with it too; of vulkan's projections of codes: the way
 //                (coopmat, tiles, rows, sparse) and but for coopmat the products (dot, plain); and of vulkan the
 //                arithmetic (float, integer)

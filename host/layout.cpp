@@ -6,7 +6,7 @@
 namespace lowbit::core {
 
 const char* name_of(Layout layout) {
-  constexpr const char* kNames[] = {"plain", "panel8", "panel32"};
+  constexpr const char* kNames[] = {"plain", "panel64", "rows64", "panel32"};
   return kNames[static_cast<int>(layout)];
 }
 
@@ -19,7 +19,8 @@ void apply_layout(Layout layout, lowbit_format format, const WeightShape& s, con
   for (int64_t h = 0, from = 0; h < s.H; ++h) {
     for (int64_t k = 0; k < s.K; ++k) {
       for (int64_t n = 0; n < s.N; ++n, ++from) {
-        put_packed_code(out, format, layout_index(layout, format, s, h, k, n), packed_code(portable, format, from));
+        put_layout_code(layout, format, out, layout_index(layout, format, s, h, k, n),
+                        packed_code(portable, format, from));
       }
     }
   }

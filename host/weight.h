@@ -31,7 +31,8 @@ class Weight {
 
   // Host backends only.
   int code(int64_t h, int64_t k, int64_t n) const {
-    return packed_code(static_cast<const uint8_t*>(packed()), format_, layout_index(layout_, format_, shape_, h, k, n));
+    return layout_code(layout_, format_, static_cast<const uint8_t*>(packed()),
+                       layout_index(layout_, format_, shape_, h, k, n));
   }
   float scale(int64_t h, int64_t n) const { return scales()[per_channel() ? h * shape_.N + n : 0]; }
 

@@ -98,6 +98,7 @@ TEST_P(DecoderTailTest, LongSums) {
     for (int64_t T : {1, 2, 3, 4}) check_sums(LOWBIT_UINT8, 3, T, 23001, T == 1 ? 57 : 17);
     check_sums(LOWBIT_UINT8, 5, 1, 28000, 9);
     check_sums(LOWBIT_INT8, 2, 2, 70000, 5);
+    for (lowbit_format activations : {LOWBIT_INT8, LOWBIT_UINT8}) check_sums(activations, 3, 17, 23001, 3);
     check_sums(LOWBIT_UINT8, 1, 1, 70000, 9);
     check_sums(LOWBIT_UINT8, 4, 1, 16384, 3);
     check_sums(LOWBIT_UINT8, 5, 1, 16384, 3);

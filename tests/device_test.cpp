@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cpu/detect.h"
 #include "fake_device.h"
 
 namespace lowbit::test {
@@ -13,7 +14,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-bool has_avx2() { return (core::detect_cpu_features() & LOWBIT_FEATURE_AVX2) != 0; }
+bool has_avx2() { return (core::cpu::detect_features() & LOWBIT_FEATURE_AVX2) != 0; }
 
 struct Opened {
   lowbit_status status;
@@ -38,7 +39,7 @@ Opened open(const char* backend) { return open(lowbit_device_options{.backend = 
 
 class DeviceTest : public testing::Test {
   ScopedEnvironment backend_{"LOWBIT_BACKEND", nullptr}, vulkan_{"LOWBIT_VULKAN_DEVICE", nullptr},
-      isa_{"LOWBIT_CPU_ISA", nullptr};
+      isa_{"LOWBIT_CPU_ISA", nullptr}, threads_{"LOWBIT_THREADS", nullptr};
 };
 
 TEST_F(DeviceTest, OpensByName) {
@@ -52,8 +53,8 @@ TEST_F(DeviceTest, OpensByName) {
 
 TEST_F(DeviceTest, SaysWhatItIs) {
   const Opened cpu = open("cpu"), reference = open("reference");
-  EXPECT_EQ(cpu.info.features, core::detect_cpu_features());
-  EXPECT_STREQ(cpu.info.isa, has_avx2() ? "avx2" : "scalar");
+  EXPECT_EQ(cpu.info.features, core::cpu::detect_features());
+  EXPECT_EQ(cpu.info.features == 0, std::string("scalar") == cpu.info.isa);
   EXPECT_STRNE(cpu.info.name, "");
   EXPECT_GT(cpu.info.memory_size, 1u << 20);
   EXPECT_NE(cpu.info.host_memory, 0);
@@ -128,6 +129,41 @@ TEST_F(DeviceTest, TheInstructionSetCanBeForced) {
   EXPECT_EQ(open("reference").status, LOWBIT_OK);
 }
 
+// Each that the processor has is what the device then is; one that it lacks is an error, and says so.
+TEST_F(DeviceTest, EveryInstructionSetCanBeForced) {
+  constexpr uint64_t kAvx2 = LOWBIT_FEATURE_AVX2, kAvx512 = LOWBIT_FEATURE_AVX512_VNNI,
+                     kDotprod = LOWBIT_FEATURE_DOTPROD;
+  const std::pair<const char*, uint64_t> sets[] = {
+      {"amx", kAvx2 | kAvx512 | LOWBIT_FEATURE_AMX_INT8}, {"avx512vnni", kAvx2 | kAvx512},
+      {"avxvnni", kAvx2 | LOWBIT_FEATURE_AVX_VNNI},       {"avx2", kAvx2},
+      {"i8mm", kDotprod | LOWBIT_FEATURE_I8MM},           {"dotprod", kDotprod}};
+  for (const auto& [name, features] : sets) {
+    const ScopedEnvironment isa("LOWBIT_CPU_ISA", name);
+    const Opened opened = open("cpu");
+    if ((features & ~core::cpu::detect_features()) == 0) {
+      EXPECT_STREQ(opened.info.isa, name);
+      EXPECT_EQ(opened.info.features, features);
+    } else {
+      EXPECT_EQ(opened.status, LOWBIT_UNAVAILABLE) << name;
+      EXPECT_THAT(opened.says, HasSubstr(std::string("LOWBIT_CPU_ISA is '") + name + "'"));
+    }
+  }
+}
+
+TEST_F(DeviceTest, TheNumberOfThreadsIsRead) {
+  for (const char* text : {"1", "2", "1024", ""}) {
+    const ScopedEnvironment threads("LOWBIT_THREADS", text);
+    EXPECT_EQ(open("cpu").status, LOWBIT_OK) << text;
+  }
+  for (const char* text : {"0", "-1", "1025", "two", "2 ", " 2", "2x", "99999999999999999999"}) {
+    const ScopedEnvironment threads("LOWBIT_THREADS", text);
+    const Opened opened = open("cpu");
+    EXPECT_EQ(opened.status, LOWBIT_INVALID_ARGUMENT) << text;
+    EXPECT_THAT(opened.says, AllOf(HasSubstr("LOWBIT_THREADS is '" + std::string(text) + "'"), HasSubstr("1 to 1024")));
+    EXPECT_EQ(open("reference").status, LOWBIT_OK) << "it has one thread, whatever is asked for";
+  }
+}
+
 TEST_F(DeviceTest, AForcedInstructionSetThatIsMasked) {
   const ScopedEnvironment isa("LOWBIT_CPU_ISA", "avx2");
   const Opened opened = open({.backend = "cpu", .disabled_features = ~uint64_t{0}});
@@ -140,7 +176,8 @@ TEST_F(DeviceTest, AnUnknownInstructionSetIsAnError) {
   for (const char* backend : {"cpu", "auto"}) {
     const Opened opened = open(backend);
     EXPECT_EQ(opened.status, LOWBIT_INVALID_ARGUMENT) << backend;
-    EXPECT_THAT(opened.says, AllOf(HasSubstr("LOWBIT_CPU_ISA is 'avx1024'"), HasSubstr("avx2"), HasSubstr("scalar")));
+    EXPECT_THAT(opened.says, AllOf(HasSubstr("LOWBIT_CPU_ISA is 'avx1024'"),
+                                   HasSubstr("amx, avx512vnni, avxvnni, avx2, i8mm, dotprod, scalar")));
   }
   lowbit_backend_info info{sizeof(info)};
   ASSERT_EQ(lowbit_backend_get_info(2, &info), LOWBIT_OK);
@@ -150,6 +187,7 @@ TEST_F(DeviceTest, AnUnknownInstructionSetIsAnError) {
 
 TEST_F(DeviceTest, FeaturesHaveNames) {
   EXPECT_STREQ(lowbit_feature_name(LOWBIT_FEATURE_AVX2), "avx2");
+  EXPECT_STREQ(lowbit_feature_name(LOWBIT_FEATURE_I8MM), "i8mm");
   EXPECT_EQ(lowbit_feature_name(0), nullptr);
   EXPECT_EQ(lowbit_feature_name(uint64_t{1} << 63), nullptr);
   EXPECT_EQ(lowbit_feature_name(3), nullptr);

@@ -74,7 +74,7 @@ Status throwing_rho_expand(Stream&, const RhoExpand&) {
 
 constexpr FormatSet kCodes = {LOWBIT_INT8, LOWBIT_INT4, LOWBIT_UINT8};
 constexpr FormatSet kWeights = {LOWBIT_INT8, LOWBIT_TERNARY, LOWBIT_BINARY};
-constexpr LayoutSet kLayouts = {Layout::plain, Layout::panel8};
+constexpr LayoutSet kLayouts = {Layout::plain, Layout::panel64};
 
 // A wrong kernel of each operation above the right ones. Names are new for each table: a verdict outlives its device.
 struct Table {

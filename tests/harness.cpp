@@ -32,23 +32,38 @@ void PrintTo(const DeviceSpec& spec, std::ostream* out) { *out << spec.name; }
 
 std::vector<DeviceSpec> device_specs() {
   constexpr uint64_t kExactF32 = LOWBIT_FEATURE_EXACT_F32, kCoopmat = LOWBIT_FEATURE_COOPMAT_INT8;
-  constexpr DeviceSpec kAll[] = {{"reference", "reference", 0},
-                                 {"cpu", "cpu", 0},
-                                 {"cpu_guarded", "cpu", 0, true},
-                                 {"cpu_masked", "cpu", ~uint64_t{0}},
-                                 {"cuda", "cuda", 0},
-                                 {"cuda_masked", "cuda", ~uint64_t{0}},
-                                 {"vulkan", "vulkan"},
-                                 {"vulkan_masked", "vulkan", ~uint64_t{0}},
-                                 {.name = "vulkan_float", .backend = "vulkan", .pretended_features = kExactF32},
-                                 {.name = "vulkan_plain_float",
-                                  .backend = "vulkan",
-                                  .disabled_features = ~kExactF32,
-                                  .pretended_features = kExactF32},
-                                 {"vulkan_dot", "vulkan", kCoopmat},
-                                 {"vulkan_integer", "vulkan", kExactF32},
-                                 {"vulkan_dot_integer", "vulkan", kCoopmat | kExactF32},
-                                 {.name = "vulkan_small", .backend = "vulkan", .small_limits = true}};
+#if LOWBIT_X86
+  constexpr uint64_t kAvx2 = LOWBIT_FEATURE_AVX2, kAvxVnni = kAvx2 | LOWBIT_FEATURE_AVX_VNNI,
+                     kAvx512 = kAvxVnni | LOWBIT_FEATURE_AVX512_VNNI;
+#elif LOWBIT_ARM
+  constexpr uint64_t kDotprod = LOWBIT_FEATURE_DOTPROD;
+#endif
+  constexpr DeviceSpec kAll[] = {
+    {"reference", "reference", 0},
+    {"cpu", "cpu", 0},
+    {"cpu_guarded", "cpu", 0, true},
+#if LOWBIT_X86
+    {"cpu_avx512vnni", "cpu", ~kAvx512, true},
+    {"cpu_avxvnni", "cpu", ~kAvxVnni, true},
+    {"cpu_avx2", "cpu", ~kAvx2, true},
+#elif LOWBIT_ARM
+    {"cpu_dotprod", "cpu", ~kDotprod, true},
+#endif
+    {"cpu_masked", "cpu", ~uint64_t{0}},
+    {"cuda", "cuda", 0},
+    {"cuda_masked", "cuda", ~uint64_t{0}},
+    {"vulkan", "vulkan"},
+    {"vulkan_masked", "vulkan", ~uint64_t{0}},
+    {.name = "vulkan_float", .backend = "vulkan", .pretended_features = kExactF32},
+    {.name = "vulkan_plain_float",
+     .backend = "vulkan",
+     .disabled_features = ~kExactF32,
+     .pretended_features = kExactF32},
+    {"vulkan_dot", "vulkan", kCoopmat},
+    {"vulkan_integer", "vulkan", kExactF32},
+    {"vulkan_dot_integer", "vulkan", kCoopmat | kExactF32},
+    {.name = "vulkan_small", .backend = "vulkan", .small_limits = true}
+  };
   const char* only = std::getenv("LOWBIT_TEST_BACKEND");
   const auto is_wanted = [&](std::string_view name) {
     return only == nullptr || fmt::format(",{},", only).find(fmt::format(",{},", name)) != std::string::npos;
@@ -59,7 +74,7 @@ std::vector<DeviceSpec> device_specs() {
     for (uint32_t i = 0; lowbit_backend_get_info(i, &info) == LOWBIT_OK; ++i) {
       const bool is_built = std::strncmp(info.reason, "not_built", 9) != 0;
       if (std::strcmp(info.name, spec.backend) != 0 || !is_built) continue;
-      if (is_wanted(spec.backend)) specs.push_back(spec);
+      if (is_wanted(spec.backend) || is_wanted(spec.name)) specs.push_back(spec);
     }
   }
   return specs;
@@ -136,41 +151,48 @@ void ParityTest::TearDown() {
   lowbit_device_close(rig.device);
 }
 
-#if defined(__SSE2__)
+namespace {
 
+#if defined(__SSE2__)
 constexpr unsigned kFlags = 0x3f;  // exceptions that were raised: any operation may
+constexpr unsigned kDefault = 0x1f80, kFlush = 0x8040, kRounding = 0x2000;  // flush to zero, denormals are zero
+unsigned float_control() { return _mm_getcsr() & ~kFlags; }
+void set_float_control(unsigned setting) { _mm_setcsr(setting); }
+#elif defined(__aarch64__)
+constexpr unsigned kDefault = 0, kFlush = 0x3000000, kRounding = 0x400000;  // flush to zero, default NaN
+unsigned float_control() {
+  uint64_t fpcr;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
+  return static_cast<unsigned>(fpcr);
+}
+void set_float_control(unsigned setting) { __asm__ volatile("msr fpcr, %0" : : "r"(uint64_t{setting}) : "memory"); }
+#else
+constexpr unsigned kDefault = 0, kFlush = 0, kRounding = 0;
+unsigned float_control() { return 0; }
+void set_float_control(unsigned) {}
+#endif
+
+}  // namespace
 
 lowbit_status ParityTest::call(const std::function<lowbit_status()>& body) {
-  const unsigned saved = _mm_getcsr();
-  const unsigned setting = float_setting != 0 ? float_setting : saved & ~kFlags;
-  _mm_setcsr(setting);
+  const unsigned saved = float_control(), setting = float_setting != 0 ? float_setting : saved;
+  set_float_control(setting);
   lowbit_status status = body();
-  const unsigned after = _mm_getcsr() & ~kFlags;
-  _mm_setcsr(saved);
+  const unsigned after = float_control();
+  set_float_control(saved);
   EXPECT_EQ(after, setting) << "the call left another floating-point setting behind";
   if (status == LOWBIT_OK) status = lowbit_stream_synchronize(rig.stream);
   return status;
 }
 
 std::vector<unsigned> hostile_float_settings() {
-  constexpr unsigned kDefault = 0x1f80, kFlush = 0x8040;  // flush to zero, denormals are zero
   std::vector<unsigned> settings;
-  for (unsigned rounding : {0x0000u, 0x2000u, 0x4000u, 0x6000u}) {
-    if (rounding != 0) settings.push_back(kDefault | rounding);
-    settings.push_back(kDefault | rounding | kFlush);
+  for (unsigned rounding = 0; kRounding != 0 && rounding < 4; ++rounding) {
+    if (rounding != 0) settings.push_back(kDefault | rounding * kRounding);
+    settings.push_back(kDefault | rounding * kRounding | kFlush);
   }
   return settings;
 }
-
-#else
-
-lowbit_status ParityTest::call(const std::function<lowbit_status()>& body) {
-  const lowbit_status status = body();
-  return status == LOWBIT_OK ? lowbit_stream_synchronize(rig.stream) : status;
-}
-std::vector<unsigned> hostile_float_settings() { return {}; }
-
-#endif
 
 void ParityTest::count_as_reached() { reached().insert(lowbit_stream_last_kernel(rig.stream)); }
 

@@ -27,8 +27,8 @@ struct DeviceSpec {
 };
 void PrintTo(const DeviceSpec& spec, std::ostream* out);
 
-// Every backend of this build, or those that LOWBIT_TEST_BACKEND lists; the cpu also in guarded memory, cpu, cuda
-// and vulkan also with all their features masked, and vulkan with other features and limits than it has.
+// Every backend of this build, or those, or the devices, that LOWBIT_TEST_BACKEND lists; the cpu also in guarded memory
+// and there with every instruction set that it has, cpu, cuda and vulkan also with all their features masked, and vulkan with other features and limits than it has.
 std::vector<DeviceSpec> device_specs();
 // NULL and the reason where it is absent. Any other failure is GoogleTest's.
 lowbit_device* open(const DeviceSpec& spec, lowbit_guard guard, std::string* absent);
@@ -51,7 +51,7 @@ class ParityTest : public testing::TestWithParam<DeviceSpec> {
 
   Rig rig;
   std::vector<Place> places;   // where the operands of a case lie: it runs once for each
-  unsigned float_setting = 0;  // MXCSR during calls; 0: as it is
+  unsigned float_setting = 0;  // MXCSR or FPCR during calls; 0: as it is
 };
 
 // Settings that a caller may have and that lowbit must not follow: other roundings, and flushing of subnormals.

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <set>
 #include <utility>
 
@@ -87,10 +88,12 @@ TEST(KernelTable, NamesSayWhatTheRowsSay) {
       continue;
     }
     if (kernel.features != 0) {
-      name += std::string("_") + lowbit_feature_name(kernel.features);
-    } else if (kernel.backend == Backend::cpu) {
-      name += "_scalar";
+      name += std::string("_") + lowbit_feature_name(std::bit_floor(kernel.features));
+      const bool has_ways = !kernel.layouts.empty() && kernel.activations.contains(LOWBIT_INT8);
+      EXPECT_THAT(kernel.name, MatchesRegex(name + (has_ways ? "(|_tiles|_sparse)" : "")));
+      continue;
     }
+    if (kernel.backend == Backend::cpu) name += "_scalar";
     EXPECT_EQ(kernel.name, name);
   }
 }
@@ -108,7 +111,7 @@ TEST(KernelTable, EveryBackendDoesEverything) {
       for (Request request : all_requests()) {
         EXPECT_THAT(chosen(device, request), HasSubstr(name_of(request.operation) + "_"));
         if (request.operation != LOWBIT_LOWRANK_PROJECTION && request.operation != LOWBIT_DECODER_TAIL) continue;
-        for (Layout layout : {Layout::plain, Layout::panel8}) {
+        for (Layout layout : {Layout::plain, Layout::panel64, Layout::rows64}) {
           request.layout = layout;
           EXPECT_THAT(chosen(device, request), HasSubstr(name_of(request.operation) + "_"));
         }
@@ -123,14 +126,14 @@ Status serve(Stream&, const QuantizePack&) { return {}; }
 Status serve(Stream&, const LowrankProjection&) { return {}; }
 
 constexpr FormatSet kInt8 = {LOWBIT_INT8};
-constexpr LayoutSet kPanel8 = {Layout::panel8}, kAnyLayout = {Layout::plain, Layout::panel8};
+constexpr LayoutSet kPanel64 = {Layout::panel64}, kAnyLayout = {Layout::plain, Layout::panel64};
 constexpr KernelFunction<QuantizePack> kQuantize = &serve;
 constexpr KernelFunction<LowrankProjection> kLowrank = &serve;
 constexpr KernelRow kRows[] = {
     {"fast", Backend::cpu, kAvx2, kInt8, {}, {}, kQuantize},
     {"second", Backend::cpu, 0, kInt8, {}, {}, kQuantize},
     {"third", Backend::cpu, 0, {LOWBIT_INT8, LOWBIT_INT4}, {}, {}, kQuantize},
-    {"fast_panels", Backend::cpu, kAvx2, kInt8, kInt8, kPanel8, kLowrank},
+    {"fast_panels", Backend::cpu, kAvx2, kInt8, kInt8, kPanel64, kLowrank},
     {"any_layout", Backend::cpu, 0, kInt8, kInt8, kAnyLayout, kLowrank},
     {"definition", Backend::reference, 0, {LOWBIT_INT8, LOWBIT_INT4, LOWBIT_UINT8}, {}, {}, kQuantize},
 };
@@ -147,22 +150,22 @@ TEST(Choose, TheFirstRowThatMay) {
 
 TEST(Choose, ByTheLayoutOfTheWeight) {
   const FakeDevice device(Backend::cpu, kAvx2, kRows);
-  EXPECT_EQ(chosen(device, {LOWBIT_LOWRANK_PROJECTION, LOWBIT_INT8, LOWBIT_INT8, Layout::panel8}), "fast_panels");
+  EXPECT_EQ(chosen(device, {LOWBIT_LOWRANK_PROJECTION, LOWBIT_INT8, LOWBIT_INT8, Layout::panel64}), "fast_panels");
   EXPECT_EQ(chosen(device, {LOWBIT_LOWRANK_PROJECTION, LOWBIT_INT8, LOWBIT_INT8, Layout::plain}), "any_layout");
-  EXPECT_EQ(kRows[3].preferred_layout(), Layout::panel8);
+  EXPECT_EQ(kRows[3].preferred_layout(), Layout::panel64);
   EXPECT_EQ(kRows[4].preferred_layout(), Layout::plain);
 }
 
 TEST(Choose, ByTheSize) {
   const KernelRow rows[] = {
-      {"many_rows", Backend::cpu, 0, kInt8, kInt8, kPanel8, kLowrank, 33, INT64_MAX, kNarrowDepth},
-      {"one_row", Backend::cpu, 0, kInt8, kInt8, kPanel8, kLowrank, 1, 1},
-      {"any_size", Backend::cpu, 0, kInt8, kInt8, kPanel8, kLowrank},
+      {"many_rows", Backend::cpu, 0, kInt8, kInt8, kPanel64, kLowrank, 33, INT64_MAX, kNarrowDepth},
+      {"one_row", Backend::cpu, 0, kInt8, kInt8, kPanel64, kLowrank, 1, 1},
+      {"any_size", Backend::cpu, 0, kInt8, kInt8, kPanel64, kLowrank},
   };
   const FakeDevice device(Backend::cpu, 0, rows);
   const auto of_size = [&](int64_t tokens, int64_t depth) {
     return chosen(device,
-                  {LOWBIT_LOWRANK_PROJECTION, LOWBIT_INT8, LOWBIT_INT8, Layout::panel8, {{tokens, depth, 1, 0}}});
+                  {LOWBIT_LOWRANK_PROJECTION, LOWBIT_INT8, LOWBIT_INT8, Layout::panel64, {{tokens, depth, 1, 0}}});
   };
   EXPECT_EQ(of_size(1, 9), "one_row");
   EXPECT_EQ(of_size(2, 9), "any_size");
@@ -297,15 +300,14 @@ TEST(Explain, TheKernelsOfTheCpu) {
   const auto selected = [&](lowbit_operation operation, lowbit_format activations, lowbit_format weights) {
     return explain({cpu}, {0, operation, activations, weights}).selected;
   };
-#if defined(__x86_64__)
+#if LOWBIT_X86
   EXPECT_EQ(selected(LOWBIT_QUANTIZE_PACK, LOWBIT_INT4, LOWBIT_INT8), "quantize_pack_a8_cpu_avx2");
-  EXPECT_EQ(selected(LOWBIT_LOWRANK_PROJECTION, LOWBIT_INT8, LOWBIT_INT8), "lowrank_projection_a8_w8_cpu_avx2");
-  EXPECT_EQ(selected(LOWBIT_LOWRANK_PROJECTION, LOWBIT_UINT8, LOWBIT_TERNARY), "lowrank_projection_a8_w2_cpu_avx2");
-  EXPECT_EQ(selected(LOWBIT_DECODER_TAIL, LOWBIT_INT4, LOWBIT_BINARY), "decoder_tail_a8_w1_cpu_avx2");
+  EXPECT_EQ(selected(LOWBIT_LOWRANK_PROJECTION, LOWBIT_INT8, LOWBIT_INT8), "lowrank_projection_a8_wx_cpu_avx2_tiles");
+  EXPECT_EQ(selected(LOWBIT_DECODER_TAIL, LOWBIT_INT4, LOWBIT_BINARY), "decoder_tail_a8_wx_cpu_avx2_sparse");
   EXPECT_EQ(selected(LOWBIT_DECODER_TAIL, LOWBIT_F32, LOWBIT_BINARY), "decoder_tail_f32_wx_cpu_avx2");
+  EXPECT_EQ(selected(LOWBIT_RHO_EXPAND, LOWBIT_INT8, LOWBIT_TERNARY), "rho_expand_wx_cpu_avx2");
 #endif
   EXPECT_EQ(selected(LOWBIT_PACK_WEIGHT, LOWBIT_INT8, LOWBIT_BINARY), "pack_weight_wx_cpu_scalar");
-  EXPECT_EQ(selected(LOWBIT_RHO_EXPAND, LOWBIT_INT8, LOWBIT_TERNARY), "rho_expand_wx_cpu_scalar");
 }
 
 }  // namespace

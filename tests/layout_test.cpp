@@ -18,14 +18,14 @@ namespace {
 using test::make_codes;
 using test::pack_bytes;
 
-constexpr Layout kLayouts[] = {Layout::plain, Layout::panel8, Layout::panel32};
+constexpr Layout kLayouts[] = {Layout::plain, Layout::panel64, Layout::rows64, Layout::panel32};
 constexpr lowbit_format kFormats[] = {LOWBIT_INT8, LOWBIT_TERNARY, LOWBIT_BINARY};
 
 std::vector<WeightShape> shapes() {
   std::vector<WeightShape> shapes;
   for (int64_t H : {1, 2, 3}) {
     for (int64_t K : {1, 3, 4, 5, 7, 8, 9, 17, 65, 129}) {
-      for (int64_t N : {1, 2, 7, 8, 9, 16, 17, 33}) shapes.push_back({H, K, N});
+      for (int64_t N : {1, 2, 7, 8, 9, 16, 17, 33, 64, 65}) shapes.push_back({H, K, N});
     }
   }
   return shapes;
@@ -58,8 +58,8 @@ TEST(Layout, KeepsTheCodesAndPadsWithZeroBits) {
         std::vector<uint8_t> expected(bytes.size());
         for (int64_t i = 0; i < s.H * s.K * s.N; ++i) {
           const int64_t at = layout_index(layout, format, s, i / s.N / s.K, i / s.N % s.K, i % s.N);
-          ASSERT_EQ(packed_code(bytes.data(), format, at), codes[i]);
-          put_packed_code(expected.data(), format, at, codes[i]);
+          ASSERT_EQ(layout_code(layout, format, bytes.data(), at), codes[i]);
+          put_layout_code(layout, format, expected.data(), at, codes[i]);
         }
         ASSERT_EQ(bytes, expected) << name_of(layout) << " " << name_of(format);
       }
@@ -68,16 +68,29 @@ TEST(Layout, KeepsTheCodesAndPadsWithZeroBits) {
 }
 
 // The diagrams of layout.h, by hand.
-TEST(Layout, Panel8Diagram) {
-  const WeightShape s{2, 5, 9};
-  // Head 1, panel 1 of 2, group 1 of 2: step 4 of column 8.
-  EXPECT_EQ(layout_index(Layout::panel8, LOWBIT_INT8, s, 1, 4, 8), ((1 * 2 + 1) * 2 + 1) * 32);
-  EXPECT_EQ(layout_index(Layout::panel8, LOWBIT_INT8, s, 0, 2, 1), 1 * 4 + 2);
-  EXPECT_EQ(layout_index(Layout::panel8, LOWBIT_TERNARY, s, 0, 2, 1), 1 * 4 + 2);
-  EXPECT_EQ(layout_index(Layout::panel8, LOWBIT_BINARY, s, 0, 4, 3), 3 * 8 + 4);
-  EXPECT_EQ(layout_size(Layout::panel8, LOWBIT_INT8, s), 2 * 2 * 2 * 32);
-  EXPECT_EQ(layout_size(Layout::panel8, LOWBIT_TERNARY, s), 2 * 2 * 2 * 8);
-  EXPECT_EQ(layout_size(Layout::panel8, LOWBIT_BINARY, s), 2 * 2 * 1 * 8);
+TEST(Layout, Panel64Diagram) {
+  const WeightShape s{2, 37, 65};
+  // Head 1, panel 1 of 2, column 64; step 36 is the first of the last word, in its lowest bits.
+  EXPECT_EQ(layout_index(Layout::panel64, LOWBIT_INT8, s, 1, 36, 64), (((1 * 2 + 1) * 10 + 9) * 64 + 0) * 4);
+  EXPECT_EQ(layout_index(Layout::panel64, LOWBIT_INT8, s, 0, 2, 1), 1 * 4 + 2);
+  // Byte 2 of column 1's word has steps 2 and 6; byte 1 of a binary one steps 1, 5, ... 29.
+  EXPECT_EQ(layout_index(Layout::panel64, LOWBIT_TERNARY, s, 0, 6, 1), (1 * 4 + 2) * 4 + 1);
+  EXPECT_EQ(layout_index(Layout::panel64, LOWBIT_BINARY, s, 0, 29, 3), (3 * 4 + 1) * 8 + 7);
+  EXPECT_EQ(layout_size(Layout::panel64, LOWBIT_INT8, s), 2 * 2 * 10 * 256);
+  EXPECT_EQ(layout_size(Layout::panel64, LOWBIT_TERNARY, s), 2 * 2 * 3 * 256);
+  EXPECT_EQ(layout_size(Layout::panel64, LOWBIT_BINARY, s), 2 * 2 * 2 * 256);
+}
+
+TEST(Layout, Rows64Diagram) {
+  const WeightShape s{2, 5, 70};
+  // Head 1, row 4, the second 64 columns; column 5 of them is v = 0, i = 1, j = 1.
+  EXPECT_EQ(layout_index(Layout::rows64, LOWBIT_INT8, s, 1, 4, 69), ((1 * 5 + 4) * 2 + 1) * 64 + 17);
+  EXPECT_EQ(layout_index(Layout::rows64, LOWBIT_TERNARY, s, 0, 0, 5), 1 * 4 + 1);  // byte 1, bits 2 and 3
+  EXPECT_EQ(layout_index(Layout::rows64, LOWBIT_BINARY, s, 0, 0, 5), 1 * 8 + 2);   // byte 1, bit 2
+  EXPECT_EQ(layout_index(Layout::rows64, LOWBIT_INT8, s, 0, 0, 63), 63);           // v = 3, i = 3, j = 3
+  EXPECT_EQ(layout_size(Layout::rows64, LOWBIT_INT8, s), 10 * 2 * 64);
+  EXPECT_EQ(layout_size(Layout::rows64, LOWBIT_TERNARY, s), 10 * 2 * 16);
+  EXPECT_EQ(layout_size(Layout::rows64, LOWBIT_BINARY, s), 10 * 2 * 8);
 }
 
 // A weight keeps the layout of the kernel that it was prepared for when that kernel is barred later.
@@ -114,7 +127,7 @@ TEST(Layout, TheScalarKernelsReadEveryLayout) {
                 : reference::lowrank_projection(*stream, {input, weight.get(), output(H), {}, 1, H, H, 1, K, N});
         ASSERT_TRUE(status.ok());
       }
-      EXPECT_EQ(outputs[0], outputs[1]) << name_of(format) << " " << name_of(operation);
+      for (const auto& output : outputs) EXPECT_EQ(output, outputs[0]) << name_of(format) << " " << name_of(operation);
       EXPECT_NE(outputs[0][0], 0.0f);
     }
   }

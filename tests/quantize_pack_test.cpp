@@ -116,6 +116,17 @@ TEST_P(QuantizePackTest, ManyRows) {
   check_all_ways({.shape = {3, 40003}, .values = Values::heavy, .input = {.padding = 1}, .codes = {.padding = 1}});
 }
 
+// So much that threads share it: many groups, and few large ones.
+TEST_P(QuantizePackTest, ManyValues) {
+  places = {places[0]};
+  for (lowbit_rule rule : kRules) {
+    check({LOWBIT_INT8, rule, LOWBIT_PER_TOKEN, {1601, 131}, Values::mixed});
+    check({LOWBIT_UINT8, rule, LOWBIT_PER_TOKEN_ALL_HEADS, {1, 3, 509, 137}, Values::mixed, 2, {.padding = 1}});
+    check({LOWBIT_INT4, rule, LOWBIT_PER_TENSOR, {3, 70001}, Values::heavy, 3, {.offset = 1}, {.padding = 3}});
+    check({LOWBIT_UINT8, rule, LOWBIT_PER_TENSOR, {1601, 131}, Values::minus_infinity, 4});
+  }
+}
+
 TEST_P(QuantizePackTest, RowsFarApart) {
   check_all_ways({.shape = {2, 9, 3, 31}, .input = {.padding = 5000, .offset = 3}, .codes = {.padding = 5003}});
   check_all_ways({.shape = {2, 110, 2, 41}, .values = Values::heavy, .input = {.padding = 8000, .offset = 1}});

@@ -153,6 +153,28 @@ TEST_P(RhoExpandTest, CodeThreeFarOn) {
   }
 }
 
+// So much that threads share it.
+TEST_P(RhoExpandTest, ManyValues) {
+  places = {places[0]};
+  check_all_ways({.shape = {200003}});
+  check_all_ways({.shape = {611, 331}, .output = {.padding = 3}});
+  for (int64_t at : {99999, 199999, 200002}) {
+    const Case c{LOWBIT_TERNARY, {200003}};
+    oracle::Blocks blocks = c.blocks();
+    blocks.packed[at / 4] |= static_cast<uint8_t>(3 << (2 * (at % 4)));
+    check(c, blocks, fmt::format("block {}, at value {}", at / kBlock, at));
+  }
+}
+
+// So much that kernels write it around the caches.
+#if defined(__OPTIMIZE__) && !LOWBIT_SANITIZED
+TEST_P(RhoExpandTest, PastTheCaches) {
+  if (std::string(GetParam().name) != "cpu") return;
+  places = {Place::in_buffer};
+  check_all_ways({.shape = {4200037}});
+}
+#endif
+
 // What compress made of data that is not finite expands to NaN, block by block.
 TEST_P(RhoExpandTest, BlocksThatWereNotFinite) {
   for (lowbit_format encoding : kEncodings) {

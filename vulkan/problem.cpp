@@ -27,7 +27,7 @@ Range range_of(const void* data, uint64_t offset, int64_t size, int64_t first, i
 Problem common(const char* operation, const ActivationOperand& input, const Weight& weight, const Tensor& output,
                int64_t B, int64_t T, int64_t K, int64_t N) {
   const WeightShape& shape = weight.shape();
-  const int64_t depth = panel32_depth(weight.format());
+  const int64_t depth = word_codes(weight.format());
   return {
       .operation = operation,
       .input = input,

@@ -1,22 +1,28 @@
-// The cpu backend's kernels, one folder an instruction set; the kernel table names them. Their scalar companions are
-// the reference's functions.
+// The cpu backend's kernels. Each instruction set compiles the files of this folder that it has use for with its own
+// flags, in a namespace of its own and over its own `isa.h`; the kernel table names the results. Their scalar companions
+// are the reference's functions.
 #pragma once
 
 #include "device.h"
 #include "operations.h"
 
-namespace lowbit::core::avx2 {
+#define LOWBIT_DECLARE_KERNELS(isa)                                             \
+  namespace lowbit::core::isa {                                                 \
+  Status quantize_pack(Stream& stream, const QuantizePack& op);                 \
+  Status lowrank_projection(Stream& stream, const LowrankProjection& op);       \
+  Status lowrank_projection_tiles(Stream& stream, const LowrankProjection& op); \
+  Status lowrank_projection_f32(Stream& stream, const LowrankProjection& op);   \
+  Status decoder_tail_sparse(Stream& stream, const DecoderTail& op);            \
+  Status decoder_tail_tiles(Stream& stream, const DecoderTail& op);             \
+  Status decoder_tail_f32(Stream& stream, const DecoderTail& op);               \
+  Status rho_compress(Stream& stream, const RhoCompress& op);                   \
+  Status rho_expand(Stream& stream, const RhoExpand& op);                       \
+  }  // namespace lowbit::core::isa
 
-Status quantize_pack(Stream& stream, const QuantizePack& op);
-
-Status lowrank_projection_w8(Stream& stream, const LowrankProjection& op);
-Status lowrank_projection_w2(Stream& stream, const LowrankProjection& op);
-Status lowrank_projection_w1(Stream& stream, const LowrankProjection& op);
-Status lowrank_projection_f32(Stream& stream, const LowrankProjection& op);
-
-Status decoder_tail_w8(Stream& stream, const DecoderTail& op);
-Status decoder_tail_w2(Stream& stream, const DecoderTail& op);
-Status decoder_tail_w1(Stream& stream, const DecoderTail& op);
-Status decoder_tail_f32(Stream& stream, const DecoderTail& op);
-
-}  // namespace lowbit::core::avx2
+LOWBIT_DECLARE_KERNELS(avx2)
+LOWBIT_DECLARE_KERNELS(avxvnni)
+LOWBIT_DECLARE_KERNELS(avx512vnni)
+LOWBIT_DECLARE_KERNELS(amx)
+LOWBIT_DECLARE_KERNELS(dotprod)
+LOWBIT_DECLARE_KERNELS(i8mm)
+#undef LOWBIT_DECLARE_KERNELS

@@ -121,14 +121,20 @@ typedef struct lowbit_weight lowbit_weight;
 
 /* What a device can do beyond the plain. */
 typedef enum lowbit_feature LOWBIT_INT32 {
-  LOWBIT_FEATURE_AVX2 = 1 << 0,
+  LOWBIT_FEATURE_AVX2 = 1 << 0,      /* cpu, x86 */
   LOWBIT_FEATURE_MMA_INT8 = 1 << 1,  /* cuda: int8 tensor cores by mma.sync m16n8k32 (compute capability 8.0 and up) */
   LOWBIT_FEATURE_WGMMA = 1 << 2,     /* cuda: warpgroup matrix instructions (compute capability 9.0) */
   LOWBIT_FEATURE_DOT_INT8 = 1 << 3,  /* vulkan: shaderIntegerDotProduct */
   LOWBIT_FEATURE_EXACT_F32 = 1 << 4, /* vulkan: f32 rounds to nearest even and keeps subnormals, infinities and NaN */
-  LOWBIT_FEATURE_COOPMAT_INT8 = 1 << 5 /* vulkan: VK_NV_cooperative_matrix of int8, into int32 */
+  LOWBIT_FEATURE_COOPMAT_INT8 = 1 << 5, /* vulkan: VK_NV_cooperative_matrix of int8, into int32 */
+  LOWBIT_FEATURE_AVX_VNNI = 1 << 6,     /* cpu, x86: dot products of 256 bits */
+  LOWBIT_FEATURE_AVX512_VNNI = 1 << 7,  /* cpu, x86: of 512 bits; with AVX-512 F, BW, DQ and VL */
+  LOWBIT_FEATURE_AMX_INT8 = 1 << 8,     /* cpu, x86: int8 tiles, which the system lets this process use */
+  LOWBIT_FEATURE_DOTPROD = 1 << 9,      /* cpu, Arm: FEAT_DotProd */
+  LOWBIT_FEATURE_I8MM = 1 << 10         /* cpu, Arm: FEAT_I8MM */
 } lowbit_feature;
-/* "avx2", "mma_int8", "wgmma", "dot_int8", "exact_f32", "coopmat_int8". Static; NULL for a bit without a name. */
+/* "avx2", "mma_int8", "wgmma", "dot_int8", "exact_f32", "coopmat_int8", "avxvnni", "avx512vnni", "amx",
+ * "dotprod", "i8mm". Static; NULL for a bit without a name. */
 LOWBIT_API const char* lowbit_feature_name(uint64_t feature);
 
 /* The parity guard: when a weight is prepared, and when lowbit_device_warm_up() asks, each kernel that may serve computes
@@ -178,14 +184,16 @@ typedef struct lowbit_device_info {
   uint32_t struct_size;
   char backend[16];     /* "cpu" */
   char name[128];       /* "AMD EPYC 9654" */
-  char isa[32];         /* the best instruction set in use: "avx2", "scalar" */
+  char isa[32];         /* the best instruction set in use: "avx512vnni", "scalar" */
   uint64_t features;    /* lowbit_feature bits, after masking */
   uint64_t memory_size; /* bytes of the device's memory, 0 when not known */
   int32_t host_memory;  /* non-zero: its memory can be read and written by the host directly */
 } lowbit_device_info;
 
 /* options may be NULL. Errors: LOWBIT_INVALID_ARGUMENT for an unknown name, LOWBIT_UNAVAILABLE for a known backend that
- * is not built in or has no device. LOWBIT_CPU_ISA (`avx2`, `scalar`) forces the cpu device's instruction set. */
+ * is not built in or has no device. LOWBIT_CPU_ISA forces the cpu device's instruction set: amx, avx512vnni, avxvnni
+ * or avx2 (x86), i8mm or dotprod (Arm), or scalar. LOWBIT_THREADS is how many threads its calls may use, 1 to 1024; else
+ * it is what OpenMP would use. */
 LOWBIT_API lowbit_status lowbit_device_open(const lowbit_device_options* options, lowbit_device** device);
 /* Streams, buffers and weights keep their device alive; closing it early is allowed. NULL is allowed. */
 LOWBIT_API void lowbit_device_close(lowbit_device* device);

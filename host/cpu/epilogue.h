@@ -1,0 +1,48 @@
+// From exact sums to outputs: out = f32(sum) * (scale_activation * scale_weight), thresholded, each operation rounded
+// once. Plain loops, which the compiler turns into vectors.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "cpu/isa.h"
+
+namespace lowbit::core::LOWBIT_ISA {
+
+struct Epilogue {
+  const float* scales;  // of the weight's channels, or one for all
+  bool per_channel;
+  std::optional<float> threshold;
+
+  // `count` outputs from `column` on. The product with the weights themselves is kFactor * sums[i] - offset.
+  template <int kFactor, typename Sum>
+  void operator()(const Sum* sums, int64_t offset, float scale_activation, int64_t column, int64_t count,
+                  float* out) const {
+    float scale[kPanelColumns];
+    for (int64_t i = 0; i < count; ++i) scale[i] = scale_activation * (per_channel ? scales[column + i] : *scales);
+    for (int64_t i = 0; i < count; ++i) out[i] = static_cast<float>(exact<kFactor>(sums[i], offset)) * scale[i];
+    if (!threshold) return;
+    for (int64_t i = 0; i < count; ++i) {
+      const float d = out[i] - *threshold;
+      out[i] = d <= 0 ? 0.0f : d;  // NaN stays
+    }
+  }
+
+ private:
+  // In 32 bits, which may wrap on the way: the result fits.
+  template <int kFactor>
+  static int32_t exact(int32_t sum, int64_t offset) {
+    return static_cast<int32_t>(static_cast<uint32_t>(sum) * kFactor - static_cast<uint32_t>(offset));
+  }
+  template <int kFactor>
+  static int64_t exact(int64_t sum, int64_t offset) {
+    return kFactor * sum - offset;
+  }
+  // Of float activations.
+  template <int>
+  static double exact(double sum, int64_t) {
+    return sum;
+  }
+};
+
+}  // namespace lowbit::core::LOWBIT_ISA
