@@ -74,7 +74,7 @@ std::vector<DeviceSpec> device_specs() {
     for (uint32_t i = 0; lowbit_backend_get_info(i, &info) == LOWBIT_OK; ++i) {
       const bool is_built = std::strncmp(info.reason, "not_built", 9) != 0;
       if (std::strcmp(info.name, spec.backend) != 0 || !is_built) continue;
-      if (is_wanted(spec.backend) || is_wanted(spec.name)) specs.push_back(spec);
+      if (is_wanted(spec.backend)) specs.push_back(spec);
     }
   }
   return specs;

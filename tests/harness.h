@@ -27,7 +27,7 @@ struct DeviceSpec {
 };
 void PrintTo(const DeviceSpec& spec, std::ostream* out);
 
-// Every backend of this build, or those, or the devices, that LOWBIT_TEST_BACKEND lists; the cpu also in guarded memory
+// Every backend of this build, or those that LOWBIT_TEST_BACKEND lists; the cpu also in guarded memory
 // and there with every instruction set that it has, cpu, cuda and vulkan also with all their features masked, and vulkan with other features and limits than it has.
 std::vector<DeviceSpec> device_specs();
 // NULL and the reason where it is absent. Any other failure is GoogleTest's.

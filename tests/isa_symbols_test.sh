@@ -5,7 +5,7 @@
 # Arguments: the object files of the library; those of an instruction set come from a target named after it.
 status=0 checked=0
 for object in "$@"; do
-  case $object in */lowbit_*.dir/host/cpu/*) ;; *) continue ;; esac
+  case $object in */lowbit_*.dir/*host/cpu/*) ;; *) continue ;; esac
   isa=${object##*/lowbit_}
   isa=${isa%%.dir/*}
   checked=$((checked + 1))

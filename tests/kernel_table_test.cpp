@@ -302,7 +302,7 @@ TEST(Explain, TheKernelsOfTheCpu) {
   };
 #if LOWBIT_X86
   EXPECT_EQ(selected(LOWBIT_QUANTIZE_PACK, LOWBIT_INT4, LOWBIT_INT8), "quantize_pack_a8_cpu_avx2");
-  EXPECT_EQ(selected(LOWBIT_LOWRANK_PROJECTION, LOWBIT_INT8, LOWBIT_INT8), "lowrank_projection_a8_wx_cpu_avx2_tiles");
+  EXPECT_EQ(selected(LOWBIT_LOWRANK_PROJECTION, LOWBIT_INT8, LOWBIT_INT8), "lowrank_projection_a8_wx_cpu_avx2");
   EXPECT_EQ(selected(LOWBIT_DECODER_TAIL, LOWBIT_INT4, LOWBIT_BINARY), "decoder_tail_a8_wx_cpu_avx2_sparse");
   EXPECT_EQ(selected(LOWBIT_DECODER_TAIL, LOWBIT_F32, LOWBIT_BINARY), "decoder_tail_f32_wx_cpu_avx2");
   EXPECT_EQ(selected(LOWBIT_RHO_EXPAND, LOWBIT_INT8, LOWBIT_TERNARY), "rho_expand_wx_cpu_avx2");

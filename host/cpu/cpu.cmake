@@ -4,7 +4,7 @@
 set(cpu_streaming quantize_pack.cpp rho_compress.cpp rho_expand.cpp)
 set(cpu_floats lowrank_projection_f32.cpp decoder_tail_f32.cpp)
 set(cpu_tiles lowrank_projection_tiles.cpp decoder_tail_tiles.cpp)
-set(cpu_projections lowrank_projection.cpp decoder_tail.cpp ${cpu_tiles})
+set(cpu_projections lowrank_projection.cpp decoder_tail.cpp decoder_tail_tiles.cpp)
 
 # lowbit_add_isa(<target> <set> "<flags>" <files>...): gives `target` the kernels of `set`.
 function(lowbit_add_isa target isa flags)

@@ -1,5 +1,6 @@
-// Rows of activations times panels of weights, block by block: a block of a panel stays in the second-level cache while
-// every row meets it. Sums of more than one block are carried in 64 bits, so no depth is too long.
+// Products of rows of activations and panels of weights. A task is a run of panels that fits in half of the second-level
+// cache and a block of rows: each tile of rows passes over all the run's panels before the next, so that outputs are
+// written along their rows. Longer sums are cut into blocks of K and carried in 64 bits, so no depth is too long.
 #pragma once
 
 #include <algorithm>
@@ -9,8 +10,17 @@
 
 namespace lowbit::core::LOWBIT_ISA {
 
-// Rows that share the partial sums of a part.
-constexpr int64_t kRowBlock = 128;
+// `groups` products of `rows` x 64 `panels` outputs, each the sum of `depth` steps.
+struct Product {
+  int64_t groups, rows, panels, depth;
+  int64_t row_distance;  // from a group's rows to the next's; 0 where they share them
+  double nanoseconds;    // that one thread may take, to decide on threads
+};
+
+// Of a thread: 20 bytes or 200 multiply-adds a nanosecond.
+inline double estimate(double bytes, int64_t multiply_adds) {
+  return std::max(bytes / 20, static_cast<double>(multiply_adds) / 200);
+}
 
 // Steps of K in a block: 64 columns of codes in a quarter of the second-level cache, and sums that fit in 32 bits.
 inline int64_t block_depth() {
@@ -18,36 +28,53 @@ inline int64_t block_depth() {
   return std::clamp<int64_t>(steps / kPanelColumns * kPanelColumns, 1024, kMostSteps);
 }
 
-// Bytes of partial sums that multiply() needs.
-inline int64_t partial_bytes(int64_t rows, int64_t panels, int64_t depth) {
-  if (depth <= block_depth()) return 0;
-  return rows * panels * kPanelColumns * static_cast<int64_t>(sizeof(int64_t));
-}
+// How a product is cut.
+struct Cut {
+  static constexpr int64_t kMostRows = 128;  // of a task
 
-// For rows [first, last) and `panels` panels of the source, whose block(p, k, length) has the steps k.. of panel p. Calls
-// finish(row, p, sums), the sums of either width being raw: of products with offset codes.
+  int64_t depth;      // of a block
+  int64_t rows, run;  // rows and panels of a task
+  int64_t row_blocks, runs;
+  int parts;
+  int64_t panel_bytes, partial_bytes;  // scratch of a part: of a panel's block of bytes, and for sums of several blocks
+
+  Cut(const Stream& stream, const Product& p)
+      : depth(std::min(block_depth(), p.depth)),
+        rows(std::min(p.rows, kMostRows)),
+        row_blocks(ceil_div(p.rows, rows)),
+        parts(cpu::parts_for(stream, p.groups * row_blocks * p.panels, p.nanoseconds)),
+        panel_bytes(ceil_div(depth, kPanelColumns) * kPanelColumns * kPanelColumns) {
+    const int64_t fit = cpu::caches().level2 / 2 / panel_bytes,
+                  share = ceil_div(p.groups * row_blocks * p.panels, parts);
+    run = std::clamp<int64_t>(std::min(fit, share), 1, p.panels);
+    runs = ceil_div(p.panels, run);
+    partial_bytes = depth == p.depth ? 0 : rows * run * kPanelColumns * static_cast<int64_t>(sizeof(int64_t));
+  }
+};
+
+// A task: rows [first, last), counted among the placed ones, and `panels` panels of the source. Calls
+// finish(row - first, p, sums).
 template <typename Source, typename Finish>
-void multiply(const Source& source, const Rows& rows, int64_t first, int64_t last, int64_t panels, int64_t depth,
-              int64_t* partial, Finish finish) {
+void multiply_task(Source source, const Rows& rows, int64_t first, int64_t last, int64_t panels, int64_t depth,
+                   int64_t block, int64_t* partial, Finish finish) {
   using Panel = typename Source::Panel;
   const int64_t tiles = ceil_div(last - first, kTileRows);
-  for (int64_t k = 0; k < depth; k += block_depth()) {
-    const int64_t length = std::min(block_depth(), depth - k);
-    const int64_t units = ceil_div(length, kUnit<Panel>);
-    for (int64_t p = 0; p < panels; ++p) {
-      const uint8_t* const block = source.block(p, k, length);
-      for (int64_t t = 0; t < tiles; ++t) {
-        const int64_t r = first + (last - first) * t / tiles, count = first + (last - first) * (t + 1) / tiles - r;
+  for (int64_t k = 0; k < depth; k += block) {
+    const int64_t length = std::min(block, depth - k), units = ceil_div(length, kUnit<Panel>);
+    source.prepare(k, length);
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t r = (last - first) * t / tiles, count = (last - first) * (t + 1) / tiles - r;
+      const uint8_t* const codes = rows.codes + (first + r) * rows.stride + k * kActivationBytes<Panel::kFormat>;
+      for (int64_t p = 0; p < panels; ++p) {
         alignas(64) int32_t sums[kTileRows * kPanelColumns];
-        tile_panel<Panel>(count, block, units, rows.codes + r * rows.stride + k * kActivationBytes<Panel::kFormat>,
-                          rows.stride, sums);
+        tile_panel<Panel>(count, source.block(p, k), units, codes, rows.stride, sums);
         for (int64_t i = 0; i < count; ++i) {
           const int32_t* const sum = sums + i * kPanelColumns;
           if (length == depth) {
             finish(r + i, p, sum);
             continue;
           }
-          int64_t* const total = partial + ((r + i - first) * panels + p) * kPanelColumns;
+          int64_t* const total = partial + ((r + i) * panels + p) * kPanelColumns;
           for (int n = 0; n < kPanelColumns; ++n) total[n] = (k == 0 ? 0 : total[n]) + sum[n];
           if (k + length == depth) finish(r + i, p, static_cast<const int64_t*>(total));
         }
@@ -56,40 +83,49 @@ void multiply(const Source& source, const Rows& rows, int64_t first, int64_t las
   }
 }
 
-// Panels of panel64, read where they lie.
-template <typename PanelType>
-struct InPlace {
-  using Panel = PanelType;
-  const uint8_t* panels;
-  int64_t panel_bytes;
-  const uint8_t* block(int64_t p, int64_t k, int64_t) const {
-    return panels + p * panel_bytes + k / word_codes(Panel::kFormat) * kPanelStepBytes;
-  }
-};
-
-// Panels of panel64 whose codes are made bytes in `scratch` first: worth it where many rows meet them.
-template <typename PanelType>
-struct Expanded {
-  using Panel = PanelType;
-  InPlace<Panel> from;
-  uint8_t* scratch;  // a panel's block
-  const uint8_t* block(int64_t p, int64_t k, int64_t length) const {
-    constexpr lowbit_format W = Panel::kFormat;
-    constexpr int kWords = static_cast<int>(codes_per_byte(W));
-    const uint8_t* in = from.block(p, k, length);
-    uint8_t* out = scratch;
-    for (int64_t left = length; left > 0; left -= 4 * kWords, in += kPanelStepBytes, out += kWords * kPanelStepBytes) {
-      for (int v = 0; v < kPanelColumns / kLanes; ++v) {
-        const int at = v * static_cast<int>(sizeof(Vector));
-        const Vector words = load(in + at);
-        for (int j = 0; j < kWords; ++j) {
-          store(out + j * kPanelStepBytes + at, operand<W, Panel::kSigned>(steps<W>(words, j)));
-        }
-      }
+// Calls finish(group, row, panel, sums) for every 64 outputs, from any thread; the sums, of either width, are those of
+// products with offset codes. make_source(group, panel, panels, scratch) makes the source of `panels` panels from
+// `panel` on: its prepare(k, length) readies the steps k.. of them, of which block(p, k) then has panel p's.
+template <typename MakeSource, typename Finish>
+Status multiply(Stream& stream, const Product& p, const Rows& rows, MakeSource make_source, Finish finish) {
+  using Source = decltype(make_source(int64_t{}, int64_t{}, int64_t{}, nullptr));
+  const Cut cut(stream, p);
+  const int64_t scratch_bytes = cut.partial_bytes + (Source::kHasScratch ? cut.run * cut.panel_bytes : 0);
+  Location scratch;
+  LOWBIT_TRY(stream.scratch(static_cast<size_t>(cut.parts * scratch_bytes), &scratch));
+  cpu::for_parts(cut.parts, p.groups * cut.row_blocks * cut.runs, [&](int part, int64_t first, int64_t last) {
+    [[maybe_unused]] const TileSession session;
+    uint8_t* const own = scratch.as<uint8_t>() + part * scratch_bytes;
+    for (int64_t task = first; task < last; ++task) {
+      const int64_t group = task / cut.runs / cut.row_blocks, panel = task % cut.runs * cut.run;
+      const int64_t row = task / cut.runs % cut.row_blocks * cut.rows, panels = std::min(cut.run, p.panels - panel);
+      multiply_task(make_source(group, panel, panels, own + cut.partial_bytes), rows, group * p.row_distance + row,
+                    group * p.row_distance + std::min(p.rows, row + cut.rows), panels, p.depth, cut.depth,
+                    reinterpret_cast<int64_t*>(own),
+                    [&](int64_t r, int64_t i, const auto* sums) { finish(group, row + r, panel + i, sums); });
     }
-    arrange(scratch, out - scratch);
-    return scratch;
-  }
+  });
+  return {};
+}
+
+// A source whose panels are made of bytes in scratch, as tiles want them.
+template <typename PanelType>
+class InScratch {
+ public:
+  using Panel = PanelType;
+  static constexpr bool kHasScratch = true;
+  const uint8_t* block(int64_t p, int64_t) const { return scratch_ + p * bytes_; }
+
+ protected:
+  InScratch(int64_t panels, uint8_t* scratch) : panels_(panels), scratch_(scratch) {}
+  // Room for `length` steps of each panel, padded to whole units.
+  void set_length(int64_t length) { bytes_ = ceil_div(length, kUnit<Panel>) * Panel::kBytes; }
+  uint8_t* room(int64_t p) const { return scratch_ + p * bytes_; }
+
+  int64_t panels_, bytes_ = 0;  // bytes of a panel's block
+
+ private:
+  uint8_t* scratch_;
 };
 
 }  // namespace lowbit::core::LOWBIT_ISA
