@@ -20,11 +20,9 @@ constexpr LayoutSet kNoLayout;
 constexpr FormatSet kCodes = {LOWBIT_INT8, LOWBIT_INT4, LOWBIT_UINT8};
 constexpr FormatSet kFloats = {LOWBIT_F32};
 constexpr FormatSet kAnyActivation = {LOWBIT_INT8, LOWBIT_INT4, LOWBIT_UINT8, LOWBIT_F32};
-constexpr FormatSet kInt8 = {LOWBIT_INT8}, kTernary = {LOWBIT_TERNARY}, kBinary = {LOWBIT_BINARY};
 constexpr FormatSet kAnyWeight = {LOWBIT_INT8, LOWBIT_TERNARY, LOWBIT_BINARY};
 constexpr LayoutSet kPanel64 = {Layout::panel64}, kRows64 = {Layout::rows64};
 constexpr LayoutSet kHostLayouts = {Layout::plain, Layout::panel64, Layout::rows64};
-constexpr int64_t kMany = INT64_MAX;  // rows
 
 constexpr Backend cpu = Backend::cpu;
 #if LOWBIT_X86
@@ -38,8 +36,10 @@ constexpr uint64_t I8MM = DOTPROD | LOWBIT_FEATURE_I8MM;
 #endif
 #if LOWBIT_HAVE_CUDA || LOWBIT_HAVE_VULKAN
 constexpr LayoutSet kPanel32 = {Layout::panel32};
+constexpr int64_t kMany = INT64_MAX;  // rows
 #endif
 #if LOWBIT_HAVE_CUDA
+constexpr FormatSet kInt8 = {LOWBIT_INT8};
 constexpr Backend gpu = Backend::cuda;
 constexpr uint64_t MMA = LOWBIT_FEATURE_MMA_INT8;
 constexpr uint64_t WGMMA = LOWBIT_FEATURE_WGMMA;
