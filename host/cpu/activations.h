@@ -12,55 +12,81 @@
 
 namespace lowbit::core::LOWBIT_ISA {
 
-struct Rows {
-  const uint8_t* codes;
-  int64_t stride;       // bytes
-  const int64_t* sums;  // of each row's codes
+// What the sums of a row become.
+struct RowResult {
+  int64_t sum;  // of the row's codes
+  float scale;
+  float* out;
 };
 
+struct Rows {
+  const uint8_t* codes;
+  int64_t stride;  // bytes
+  const RowResult* results;
+};
+
+// Of a whole number of panels' columns of codes. Bytes are added in pairs of a 64-bit word's 16-bit lanes.
 template <bool kSigned>
 int64_t sum_of(const uint8_t* codes, int64_t count) {
-  using Code = std::conditional_t<kSigned, int8_t, uint8_t>;
-  constexpr int64_t kRun = 1 << 16;  // whose sum fits in 32 bits
-  int64_t sum = 0;
+  constexpr uint64_t kLow = 0x00ff00ff00ff00ff, kSign = kSigned ? 0x8080808080808080 : 0;
+  constexpr int64_t kRun = 64 * kPanelColumns;  // at most 128 bytes to a lane
+  constexpr int64_t kWords = kPanelColumns / 8;
+  int64_t sum = kSigned ? -128 * count : 0;
   for (int64_t i = 0; i < count; i += kRun) {
-    int32_t part = 0;
-    for (int64_t j = i; j < std::min(count, i + kRun); ++j) part += static_cast<Code>(codes[j]);
-    sum += part;
+    uint64_t lanes[kWords] = {};
+    for (int64_t j = i; j < std::min(count, i + kRun); j += kPanelColumns) {
+      uint64_t words[kWords];
+      std::memcpy(words, codes + j, sizeof(words));
+      for (int64_t w = 0; w < kWords; ++w) {
+        const uint64_t word = words[w] ^ kSign;
+        lanes[w] += (word & kLow) + (word >> 8 & kLow);
+      }
+    }
+    for (uint64_t lane : lanes) {
+      for (; lane != 0; lane >>= 16) sum += static_cast<int64_t>(lane & 0xffff);
+    }
   }
   return sum;
 }
 
-// `count` rows: row r is the first `length` codes of each of `segments` rows of the operand, from first_row(r) on,
+// Where a row comes from, and what its sums become.
+struct RowPlace {
+  int64_t first;  // of the operand's rows
+  float scale;
+  float* out;
+};
+
+// `count` rows: row r is the first `length` codes of each of `segments` rows of the operand, from place_of(r).first on,
 // `distance` rows apart.
-template <lowbit_format W, bool kSigned, typename FirstRow>
+template <lowbit_format W, bool kSigned, typename PlaceOf>
 Status place_rows(Stream& stream, const ActivationOperand& operand, int64_t count, int64_t segments, int64_t distance,
-                  int64_t length, FirstRow first_row, Rows* rows) {
+                  int64_t length, PlaceOf place_of, Rows* rows) {
   constexpr int64_t kBytes = kActivationBytes<W>;
   const int64_t depth = segments * length, padded = ceil_div(depth, kPanelColumns) * kPanelColumns;
   const int64_t stride = padded * kBytes + 64;  // no power of two, whose multiples would share a cache line's place
   const int parts = cpu::parts_for(stream, count, 0.1 * static_cast<double>(count * padded));
-  Location codes, sums, spare;
+  Location codes, results, spare;
   LOWBIT_TRY(stream.scratch(static_cast<size_t>(count * stride), &codes));
-  LOWBIT_TRY(stream.scratch(static_cast<size_t>(count) * sizeof(int64_t), &sums));
+  LOWBIT_TRY(stream.scratch(static_cast<size_t>(count) * sizeof(RowResult), &results));
   if (kBytes > 1) LOWBIT_TRY(stream.scratch(static_cast<size_t>(parts * padded), &spare));
   cpu::for_parts(parts, count, [&](int part, int64_t first, int64_t last) {
     for (int64_t r = first; r < last; ++r) {
       uint8_t* const placed = codes.as<uint8_t>() + r * stride;
+      const RowPlace where = place_of(r);
       uint8_t* const bytes = kBytes > 1 ? spare.as<uint8_t>() + part * padded : placed;
       for (int64_t s = 0; s < segments; ++s) {
         const auto* from =
-            row<uint8_t>(operand.values, 0) + 4 * operand.values.row_stride * (first_row(r) + s * distance);
+            row<uint8_t>(operand.values, 0) + 4 * operand.values.row_stride * (where.first + s * distance);
         std::memcpy(bytes + s * length, from, static_cast<size_t>(length));
       }
       std::memset(bytes + depth, 0, static_cast<size_t>(padded - depth));
-      sums.as<int64_t>()[r] = sum_of<kSigned>(bytes, padded);
+      results.as<RowResult>()[r] = {sum_of<kSigned>(bytes, padded), where.scale, where.out};
       if constexpr (kBytes > 1) {
         for (int64_t i = 0; i < padded; i += kPanelColumns) place<W, kSigned>(bytes + i, placed + i * kBytes);
       }
     }
   });
-  *rows = {codes.as<uint8_t>(), stride, sums.as<int64_t>()};
+  *rows = {codes.as<uint8_t>(), stride, results.as<RowResult>()};
   return {};
 }
 

@@ -92,7 +92,7 @@ Status project_sparse(Stream& stream, const DecoderTail& op) {
       }
       activations = placed.as<uint8_t>();
     }
-    const int64_t offset = kOffset<W, kSigned> * sum_of<kSigned>(found.codes, count);
+    const int64_t offset = kOffset<W, kSigned> * sum_of<kSigned>(found.codes, padded);
 
     const int parts = cpu::parts_for(stream, panels, static_cast<double>(count * weights.bytes) / 20);
     cpu::for_parts(parts, panels, [&](int, int64_t first, int64_t last) {

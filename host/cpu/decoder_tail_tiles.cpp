@@ -1,6 +1,5 @@
 // decoder_tail over rows of weights, for more than one token: blocks of weights are interleaved into panels in scratch,
-// once for up to 128 tokens, and tiles run over those. A token's heads are one long sum.
-#include "cpu/epilogue.h"
+// once for up to 1024 tokens (128 where K takes several blocks), and tiles run over those. A token's heads are one long sum.
 #include "cpu/kernels.h"
 #include "cpu/multiply.h"
 #include "cpu/rows.h"
@@ -34,9 +33,11 @@ class Gathered : public InScratch<PanelType> {
 template <lowbit_format W, bool kSigned>
 Status project(Stream& stream, const DecoderTail& op) {
   const Weight& w = *op.weight;
+  const auto place_of = [&](int64_t token) -> RowPlace {
+    return {first_row(op, token), op.input.scale_of(token), row<float>(op.output, token)};
+  };
   Rows rows;
-  LOWBIT_TRY((place_rows<W, kSigned>(
-      stream, op.input, op.B * op.T, op.H, op.T, op.l, [&](int64_t token) { return first_row(op, token); }, &rows)));
+  LOWBIT_TRY((place_rows<W, kSigned>(stream, op.input, op.B * op.T, op.H, op.T, op.l, place_of, &rows)));
 
   const int64_t tokens = op.B * op.T, depth = op.H * op.l;
   const Product product{.groups = 1,
@@ -44,18 +45,16 @@ Status project(Stream& stream, const DecoderTail& op) {
                         .panels = ceil_div(op.D, kPanelColumns),
                         .depth = depth,
                         .row_distance = 0,
-                        .nanoseconds = estimate(static_cast<double>(w.packed_size()), tokens * depth * op.D)};
+                        .nanoseconds = estimate(static_cast<double>(w.packed_size()), tokens * depth * op.D),
+                        .finish = {w.scales(), w.per_channel(), {}},
+                        .columns = op.D,
+                        .scale_distance = 0,
+                        .output_distance = 0};
   const WeightRows weights(op, rows64_bytes(W));
   const auto source = [&](int64_t, int64_t panel, int64_t panels, uint8_t* scratch) {
     return Gathered<Unpacked<W, kSigned>>(weights, depth, panel, panels, scratch);
   };
-  const Epilogue finish{w.scales(), w.per_channel(), {}};
-  return multiply(stream, product, rows, source, [&](int64_t, int64_t token, int64_t panel, const auto* sums) {
-    const int64_t column = panel * kPanelColumns;
-    finish.template operator()<kFactor<W>>(sums, kOffset<W, kSigned> * rows.sums[token], op.input.scale_of(token),
-                                           column, std::min(kPanelColumns, op.D - column),
-                                           row<float>(op.output, token) + column);
-  });
+  return multiply(stream, product, rows, source);
 }
 
 }  // namespace

@@ -18,17 +18,34 @@ struct Epilogue {
   template <int kFactor, typename Sum>
   void operator()(const Sum* sums, int64_t offset, float scale_activation, int64_t column, int64_t count,
                   float* out) const {
-    float scale[kPanelColumns];
-    for (int64_t i = 0; i < count; ++i) scale[i] = scale_activation * (per_channel ? scales[column + i] : *scales);
-    for (int64_t i = 0; i < count; ++i) out[i] = static_cast<float>(exact<kFactor>(sums[i], offset)) * scale[i];
-    if (!threshold) return;
-    for (int64_t i = 0; i < count; ++i) {
-      const float d = out[i] - *threshold;
-      out[i] = d <= 0 ? 0.0f : d;  // NaN stays
+    if (count == kPanelColumns) {  // a length that the compiler knows
+      write<kFactor>(sums, offset, scale_activation, column, kPanelColumns, out);
+    } else {
+      write<kFactor>(sums, offset, scale_activation, column, count, out);
     }
   }
 
  private:
+  template <int kFactor, typename Sum>
+  LOWBIT_INLINE inline void write(const Sum* sums, int64_t offset, float scale_activation, int64_t column,
+                                  int64_t count, float* __restrict out) const {
+    if (per_channel) {
+      const float* const channel = scales + column;
+      for (int64_t i = 0; i < count; ++i) {
+        out[i] = static_cast<float>(exact<kFactor>(sums[i], offset)) * (scale_activation * channel[i]);
+      }
+    } else {
+      const float scale = scale_activation * *scales;
+      for (int64_t i = 0; i < count; ++i) out[i] = static_cast<float>(exact<kFactor>(sums[i], offset)) * scale;
+    }
+    if (!threshold) return;
+    const float limit = *threshold;
+    for (int64_t i = 0; i < count; ++i) {
+      const float d = out[i] - limit;
+      out[i] = d <= 0 ? 0.0f : d;  // NaN stays
+    }
+  }
+
   // In 32 bits, which may wrap on the way: the result fits.
   template <int kFactor>
   static int32_t exact(int32_t sum, int64_t offset) {

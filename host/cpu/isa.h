@@ -27,6 +27,8 @@
 
 namespace lowbit::core::LOWBIT_ISA {
 
+#define LOWBIT_INLINE __attribute__((always_inline))
+
 template <lowbit_format W>
 constexpr int kFactor = W == LOWBIT_BINARY ? 2 : 1;
 

@@ -1,5 +1,5 @@
 // lowrank_projection for many rows by matrix instructions, which take bytes in an order of their own: blocks of panels
-// are made such bytes in scratch, once for up to 128 rows.
+// are made such bytes in scratch, once for up to 1024 rows.
 #include "cpu/lowrank_projection.h"
 
 namespace lowbit::core::LOWBIT_ISA {

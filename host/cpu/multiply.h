@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "cpu/activations.h"
+#include "cpu/epilogue.h"
 #include "cpu/tile.h"
 
 namespace lowbit::core::LOWBIT_ISA {
@@ -13,8 +14,11 @@ namespace lowbit::core::LOWBIT_ISA {
 // `groups` products of `rows` x 64 `panels` outputs, each the sum of `depth` steps.
 struct Product {
   int64_t groups, rows, panels, depth;
-  int64_t row_distance;  // from a group's rows to the next's; 0 where they share them
-  double nanoseconds;    // that one thread may take, to decide on threads
+  int64_t row_distance;                     // from a group's rows to the next's; 0 where they share them
+  double nanoseconds;                       // that one thread may take, to decide on threads
+  Epilogue finish;                          // of the first group
+  int64_t columns;                          // outputs wanted of a row
+  int64_t scale_distance, output_distance;  // from a group's scales and outputs to the next's
 };
 
 // Of a thread: 20 bytes or 200 multiply-adds a nanosecond.
@@ -30,8 +34,6 @@ inline int64_t block_depth() {
 
 // How a product is cut.
 struct Cut {
-  static constexpr int64_t kMostRows = 128;  // of a task
-
   int64_t depth;      // of a block
   int64_t rows, run;  // rows and panels of a task
   int64_t row_blocks, runs;
@@ -40,20 +42,21 @@ struct Cut {
 
   Cut(const Stream& stream, const Product& p)
       : depth(std::min(block_depth(), p.depth)),
-        rows(std::min(p.rows, kMostRows)),
-        row_blocks(ceil_div(p.rows, rows)),
-        parts(cpu::parts_for(stream, p.groups * row_blocks * p.panels, p.nanoseconds)),
         panel_bytes(ceil_div(depth, kPanelColumns) * kPanelColumns * kPanelColumns) {
-    const int64_t fit = cpu::caches().level2 / 2 / panel_bytes,
-                  share = ceil_div(p.groups * row_blocks * p.panels, parts);
-    run = std::clamp<int64_t>(std::min(fit, share), 1, p.panels);
+    // The fewer the rows, the less room for sums of several blocks; the more, the less often a source makes its panels.
+    const int64_t most_rows = depth == p.depth ? 1024 : 128, pieces = p.groups * ceil_div(p.rows, 128) * p.panels;
+    parts = cpu::parts_for(stream, pieces, p.nanoseconds);
+    const int64_t fit = cpu::caches().level2 / 2 / panel_bytes;
+    run = std::clamp<int64_t>(std::min(fit, ceil_div(pieces, parts)), 1, p.panels);
     runs = ceil_div(p.panels, run);
+    rows = std::min(most_rows, ceil_div(p.rows, ceil_div(parts, p.groups * runs)));
+    row_blocks = ceil_div(p.rows, rows);
     partial_bytes = depth == p.depth ? 0 : rows * run * kPanelColumns * static_cast<int64_t>(sizeof(int64_t));
   }
 };
 
 // A task: rows [first, last), counted among the placed ones, and `panels` panels of the source. Calls
-// finish(row - first, p, sums).
+// finish(row, p, sums), the sums, of either width, being those of products with offset codes.
 template <typename Source, typename Finish>
 void multiply_task(Source source, const Rows& rows, int64_t first, int64_t last, int64_t panels, int64_t depth,
                    int64_t block, int64_t* partial, Finish finish) {
@@ -71,23 +74,22 @@ void multiply_task(Source source, const Rows& rows, int64_t first, int64_t last,
         for (int64_t i = 0; i < count; ++i) {
           const int32_t* const sum = sums + i * kPanelColumns;
           if (length == depth) {
-            finish(r + i, p, sum);
+            finish(first + r + i, p, sum);
             continue;
           }
           int64_t* const total = partial + ((r + i) * panels + p) * kPanelColumns;
           for (int n = 0; n < kPanelColumns; ++n) total[n] = (k == 0 ? 0 : total[n]) + sum[n];
-          if (k + length == depth) finish(r + i, p, static_cast<const int64_t*>(total));
+          if (k + length == depth) finish(first + r + i, p, static_cast<const int64_t*>(total));
         }
       }
     }
   }
 }
 
-// Calls finish(group, row, panel, sums) for every 64 outputs, from any thread; the sums, of either width, are those of
-// products with offset codes. make_source(group, panel, panels, scratch) makes the source of `panels` panels from
+// make_source(group, panel, panels, scratch) makes the source of `panels` panels from
 // `panel` on: its prepare(k, length) readies the steps k.. of them, of which block(p, k) then has panel p's.
-template <typename MakeSource, typename Finish>
-Status multiply(Stream& stream, const Product& p, const Rows& rows, MakeSource make_source, Finish finish) {
+template <typename MakeSource>
+Status multiply(Stream& stream, const Product& p, const Rows& rows, MakeSource make_source) {
   using Source = decltype(make_source(int64_t{}, int64_t{}, int64_t{}, nullptr));
   const Cut cut(stream, p);
   const int64_t scratch_bytes = cut.partial_bytes + (Source::kHasScratch ? cut.run * cut.panel_bytes : 0);
@@ -99,10 +101,19 @@ Status multiply(Stream& stream, const Product& p, const Rows& rows, MakeSource m
     for (int64_t task = first; task < last; ++task) {
       const int64_t group = task / cut.runs / cut.row_blocks, panel = task % cut.runs * cut.run;
       const int64_t row = task / cut.runs % cut.row_blocks * cut.rows, panels = std::min(cut.run, p.panels - panel);
-      multiply_task(make_source(group, panel, panels, own + cut.partial_bytes), rows, group * p.row_distance + row,
-                    group * p.row_distance + std::min(p.rows, row + cut.rows), panels, p.depth, cut.depth,
-                    reinterpret_cast<int64_t*>(own),
-                    [&](int64_t r, int64_t i, const auto* sums) { finish(group, row + r, panel + i, sums); });
+      const int64_t begin = group * p.row_distance + row,
+                    end = group * p.row_distance + std::min(p.rows, row + cut.rows);
+      Epilogue finish = p.finish;
+      finish.scales += group * p.scale_distance;
+      multiply_task(make_source(group, panel, panels, own + cut.partial_bytes), rows, begin, end, panels, p.depth,
+                    cut.depth, reinterpret_cast<int64_t*>(own), [&](int64_t r, int64_t i, const auto* sums) {
+                      using Panel = typename Source::Panel;
+                      const RowResult& result = rows.results[r];
+                      const int64_t column = (panel + i) * kPanelColumns;
+                      finish.template operator()<kFactor<Panel::kFormat>>(
+                          sums, kOffset<Panel::kFormat, Panel::kSigned> * result.sum, result.scale, column,
+                          std::min(kPanelColumns, p.columns - column), result.out + group * p.output_distance + column);
+                    });
     }
   });
   return {};

@@ -57,7 +57,6 @@ inline void arrange(uint8_t*, int64_t) {}
 
 // Calls `body` with the constants 0 to N - 1. A plain loop is unrolled too late for g++ 12, which then moves every sum
 // from register to register (67 moves for 24 products, half the speed); so is what it inlines late.
-#define LOWBIT_INLINE __attribute__((always_inline))
 template <int N, typename Body>
 LOWBIT_INLINE inline void unrolled(Body body) {
   [&]<int... i>(std::integer_sequence<int, i...>) LOWBIT_INLINE { (body(std::integral_constant<int, i>()), ...); }
@@ -97,8 +96,9 @@ void tile_panel(int64_t rows, const uint8_t* panel, int64_t units, const uint8_t
   if constexpr (R > 1) {
     if (rows < R) return tile_panel<Panel, R - 1>(rows, panel, units, activations, stride, sums);
   }
-  // One row alone needs more columns at once, to keep as many sums in flight.
-  constexpr int kVectors = R == 1 && kTileVectors < 4 ? 4 : kTileVectors;
+  // One row alone takes more columns at once: as many sums in flight, and the panel is read from end to end.
+  constexpr int kAll = static_cast<int>(kPanelColumns) / kLanes;
+  constexpr int kVectors = R == 1 ? std::min(kAll, 8) : kTileVectors;
   for (int v = 0; v < kPanelColumns / kLanes; v += kVectors) {
     tile<Panel, R, kVectors>(panel + v * static_cast<int>(sizeof(Vector)), units, activations, stride,
                              sums + v * kLanes);
