@@ -3,12 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "device.h"
 #include "float_environment.h"
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
 namespace lowbit::core::cpu {
 namespace {
@@ -30,8 +28,6 @@ const Caches& caches() {
 
 #if defined(_OPENMP)
 
-int default_threads() { return std::max(1, omp_get_max_threads()); }
-
 void run_parts(int parts, void (*body)(void* context, int part), void* context) {
   if (parts == 1) return body(context, 0);
     // Not `parallel` over as many threads as parts: OpenMP may give fewer.
@@ -44,13 +40,13 @@ void run_parts(int parts, void (*body)(void* context, int part), void* context) 
 
 #else
 
-int default_threads() { return 1; }
-
 void run_parts(int parts, void (*body)(void* context, int part), void* context) {
   for (int part = 0; part < parts; ++part) body(context, part);
 }
 
 #endif
+
+int default_threads() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
 
 int worthwhile_parts(int threads, int64_t tasks, double nanoseconds) {
   const auto worthwhile = static_cast<int64_t>(std::min(nanoseconds / kLeastWork, 1e6));

@@ -16,7 +16,7 @@ struct Caches {
 };
 const Caches& caches();
 
-// Threads that a call may use where LOWBIT_THREADS does not say: OpenMP's choice.
+// Threads that a call may use where LOWBIT_THREADS does not say: one for each processor that the process may run on.
 int default_threads();
 
 // In how many parts to do `tasks` that take one thread about `nanoseconds` together: at most `threads`, and none that

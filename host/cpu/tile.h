@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "cpu/isa.h"
@@ -96,9 +97,9 @@ void tile_panel(int64_t rows, const uint8_t* panel, int64_t units, const uint8_t
   if constexpr (R > 1) {
     if (rows < R) return tile_panel<Panel, R - 1>(rows, panel, units, activations, stride, sums);
   }
-  // One row alone takes more columns at once: as many sums in flight, and the panel is read from end to end.
+  // Fewer rows take more columns at once: products of few sums wait for each other.
   constexpr int kAll = static_cast<int>(kPanelColumns) / kLanes;
-  constexpr int kVectors = R == 1 ? std::min(kAll, 8) : kTileVectors;
+  constexpr int kVectors = std::min(kAll, static_cast<int>(std::bit_floor(unsigned{kTileRows * kTileVectors / R})));
   for (int v = 0; v < kPanelColumns / kLanes; v += kVectors) {
     tile<Panel, R, kVectors>(panel + v * static_cast<int>(sizeof(Vector)), units, activations, stride,
                              sums + v * kLanes);
