@@ -118,7 +118,7 @@ def draw_streaming(axis, context, runs):
     axis.axvline(85, color="k", linewidth=0.8, linestyle="--")
     axis.set_yticks(range(len(bars)), [f"{key.operation} {weights_of(key)}" for key in bars], fontsize=7)
     axis.invert_yaxis()
-    axis.set(xlim=(0, 110), xlabel="% of a copy of the same bytes (goal: 85)")
+    axis.set(xlim=(0, 105 * max(1, *(run.roof_share for run in bars.values()))), xlabel="% of a copy of the same bytes (goal: 85)")
     axis.set_title("Streaming, 256 MB, two threads", loc="left", fontsize=9)
 
 

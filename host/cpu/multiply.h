@@ -86,8 +86,8 @@ void multiply_task(Source source, const Rows& rows, int64_t first, int64_t last,
   }
 }
 
-// make_source(group, panel, panels, scratch) makes the source of `panels` panels from
-// `panel` on: its prepare(k, length) readies the steps k.. of them, of which block(p, k) then has panel p's.
+// make_source(group, panel, panels, scratch) makes the source of `panels` panels from `panel` on: its prepare(k, length)
+// readies the steps k.. of them, of which block(p, k) then has panel p's.
 template <typename MakeSource>
 Status multiply(Stream& stream, const Product& p, const Rows& rows, MakeSource make_source) {
   using Source = decltype(make_source(int64_t{}, int64_t{}, int64_t{}, nullptr));
