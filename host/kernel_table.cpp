@@ -27,8 +27,8 @@ constexpr LayoutSet kHostLayouts = {Layout::plain, Layout::panel64, Layout::rows
 constexpr Backend cpu = Backend::cpu;
 #if LOWBIT_X86
 constexpr uint64_t AVX2 = LOWBIT_FEATURE_AVX2;
-constexpr uint64_t AVXVNNI = LOWBIT_FEATURE_AVX_VNNI;
-constexpr uint64_t AVX512 = LOWBIT_FEATURE_AVX512_VNNI;
+constexpr uint64_t AVXVNNI = AVX2 | LOWBIT_FEATURE_AVX_VNNI;
+constexpr uint64_t AVX512 = AVX2 | LOWBIT_FEATURE_AVX512_VNNI;
 constexpr uint64_t AMX = LOWBIT_FEATURE_AMX_INT8 | AVX512;
 #elif LOWBIT_ARM
 constexpr uint64_t DOTPROD = LOWBIT_FEATURE_DOTPROD;

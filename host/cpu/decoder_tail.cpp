@@ -17,7 +17,7 @@ struct Nonzero {
   uint8_t* codes;
 };
 
-// Appends those of `length` latents, the first being step `step`. Room for eight more than there are is needed.
+// Appends those of `length` latents, the first being step `step`. Room for one more than there are is needed.
 void gather(const uint8_t* codes, int64_t length, int64_t step, Nonzero* found) {
   constexpr int64_t kRun = 8;  // that are skipped at once where they are all zero
   for (int64_t i = 0; i < length; i += kRun) {
@@ -66,7 +66,7 @@ Status project_sparse(Stream& stream, const DecoderTail& op) {
   constexpr int64_t kBytes = kActivationBytes<W>;
   const Weight& w = *op.weight;
   const WeightRows weights(op, rows64_bytes(W));
-  const int64_t depth = op.H * op.l, room = ceil_div(depth + 8, kPanelColumns) * kPanelColumns;
+  const int64_t depth = op.H * op.l, room = ceil_div(depth + 1, kPanelColumns) * kPanelColumns;
   const int64_t panels = ceil_div(op.D, kPanelColumns);
   Location steps, codes, placed, narrow, wide;
   LOWBIT_TRY(stream.scratch(static_cast<size_t>(room) * sizeof(int64_t), &steps));

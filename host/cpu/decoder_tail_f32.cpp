@@ -10,7 +10,7 @@ Status project(Stream& stream, const DecoderTail& op) {
   const WeightRows weights(op, rows64_bytes(W));
   const int64_t panels = ceil_div(op.D, kPanelColumns), M = op.B * op.T, depth = op.H * op.l;
   const Epilogue finish{w.scales(), w.per_channel(), {}};
-  const int parts = cpu::parts_for(stream, panels, static_cast<double>(M * depth * op.D));
+  const int parts = cpu::parts_for(stream, panels, static_cast<double>(M * op.D) * static_cast<double>(depth));
   cpu::for_parts(parts, panels, [&](int, int64_t first, int64_t last) {
     for (int64_t p = first; p < last; ++p) {
       const int64_t column = p * kPanelColumns;

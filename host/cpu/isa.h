@@ -2,7 +2,7 @@
 // What every isa.h provides, for vectors of kLanes columns:
 //
 //   Vector                          a 32-bit lane for each of kLanes columns: a sum, or a word of four codes
-//   load, store                     of a Vector, at any address
+//   load, store, zero               of a Vector, at any address
 //   steps<W>(words, j)              bytes 0 to 255: the codes 4j..4j+3 of words of panel64
 //   columns<W>(row, part)           bytes: the codes at place part * sizeof(Vector) on of 64 columns of rows64
 //   interleave(rows, words)         four of these to words, out[v] being columns 16v + part * kLanes on
@@ -11,7 +11,7 @@
 //   dot<W, kSigned, N>(sums, words, activations)   adds the products with N words' codes to the sums
 //   kFold<W>                        words that dot() likes to have at once
 //   kActivationBytes<W>             of an activation as dot() reads it
-//   place<W, kSigned>(codes, to)    64 codes as such activations
+//   place<W, kSigned>(codes, to)    64 codes as such activations, where those are not the codes' bytes
 //
 //   kTileRows, kTileVectors         of a register tile: see tile.h
 //

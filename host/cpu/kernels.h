@@ -1,6 +1,6 @@
 // The cpu backend's kernels. Each instruction set compiles the files of this folder that it has use for with its own
-// flags, in a namespace of its own and over its own `isa.h`; the kernel table names the results. Their scalar companions
-// are the reference's functions.
+// flags, in a namespace of its own and over its own `isa.h`; the kernel table names the results. A set defines those of the functions below
+// that cpu.cmake compiles for it; their scalar companions are the reference's.
 #pragma once
 
 #include "device.h"

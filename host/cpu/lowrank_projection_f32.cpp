@@ -9,7 +9,8 @@ Status project(Stream& stream, const LowrankProjection& op) {
   const Weight& w = *op.weight;
   const int64_t panels = ceil_div(op.Lo, kPanelColumns), M = op.B * op.T;
   const int64_t panel_bytes = panel64_bytes(W, op.E), head_panels = ceil_div(w.shape().N, kPanelColumns);
-  const int parts = cpu::parts_for(stream, op.H * panels, static_cast<double>(op.H * M * op.E * op.Lo));
+  const int parts =
+      cpu::parts_for(stream, op.H * panels, static_cast<double>(op.H * M) * static_cast<double>(op.E * op.Lo));
   cpu::for_parts(parts, op.H * panels, [&](int, int64_t first, int64_t last) {
     for (int64_t task = first; task < last; ++task) {
       const int64_t h = task / panels, column = task % panels * kPanelColumns;

@@ -1,5 +1,6 @@
 // lowrank_projection for many rows by matrix instructions, which take bytes in an order of their own: blocks of panels
-// are made such bytes in scratch, once for up to 1024 rows.
+// are made such bytes in scratch, once for up to 1024 rows (128 where K takes several blocks). What a block lacks of whole units
+// stays as it was: activations are 0 there.
 #include "cpu/lowrank_projection.h"
 
 namespace lowbit::core::LOWBIT_ISA {

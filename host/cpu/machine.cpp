@@ -1,8 +1,10 @@
 #include "cpu/machine.h"
 
-#include <unistd.h>
+#include <sched.h>
 
 #include <algorithm>
+#include <fstream>
+#include <string>
 #include <thread>
 
 #include "device.h"
@@ -13,20 +15,34 @@ namespace {
 
 constexpr double kLeastWork = 10e3;  // nanoseconds
 
-int64_t size_or(int name, int64_t guess) {
-  const long size = sysconf(name);
-  return size > 0 ? size : guess;
+// In bytes, of the first processor's cache of a level that holds data, as Linux has it in sysfs; sysconf's third level is
+// the whole package's on some machines.
+int64_t size_of_cache(int level, int64_t guess) {
+  for (int index = 0;; ++index) {
+    const std::string folder = "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/";
+    int its_level = 0;
+    int64_t kilobytes = 0;
+    std::string type;
+    if (!(std::ifstream(folder + "level") >> its_level)) return guess;
+    if (its_level != level || !(std::ifstream(folder + "type") >> type) || type == "Instruction") continue;
+    return std::ifstream(folder + "size") >> kilobytes && kilobytes > 0 ? kilobytes << 10 : guess;  // "32768K"
+  }
 }
 
 }  // namespace
 
 const Caches& caches() {
-  static const Caches sizes = {size_or(_SC_LEVEL1_DCACHE_SIZE, 32 << 10), size_or(_SC_LEVEL2_CACHE_SIZE, 512 << 10),
-                               size_or(_SC_LEVEL3_CACHE_SIZE, 8 << 20)};
+  static const Caches sizes = {size_of_cache(2, 512 << 10), size_of_cache(3, 8 << 20)};
   return sizes;
 }
 
 #if defined(_OPENMP)
+
+int default_threads() {
+  cpu_set_t processors;
+  if (sched_getaffinity(0, sizeof(processors), &processors) == 0) return CPU_COUNT(&processors);
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));  // more than a cpu_set_t has room for
+}
 
 void run_parts(int parts, void (*body)(void* context, int part), void* context) {
   if (parts == 1) return body(context, 0);
@@ -40,13 +56,13 @@ void run_parts(int parts, void (*body)(void* context, int part), void* context) 
 
 #else
 
+int default_threads() { return 1; }
+
 void run_parts(int parts, void (*body)(void* context, int part), void* context) {
   for (int part = 0; part < parts; ++part) body(context, part);
 }
 
 #endif
-
-int default_threads() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
 
 int worthwhile_parts(int threads, int64_t tasks, double nanoseconds) {
   const auto worthwhile = static_cast<int64_t>(std::min(nanoseconds / kLeastWork, 1e6));

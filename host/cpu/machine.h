@@ -12,7 +12,7 @@ namespace lowbit::core::cpu {
 
 // Bytes, of what one thread can use; guesses where the system does not say.
 struct Caches {
-  int64_t level1, level2, last_level;
+  int64_t level2, last_level;
 };
 const Caches& caches();
 
@@ -25,7 +25,8 @@ int worthwhile_parts(int threads, int64_t tasks, double nanoseconds);
 // The same as the stream's device decides it.
 int parts_for(const Stream& stream, int64_t tasks, double nanoseconds);
 
-// Runs `body(context, part)` for every part at once, each in a default float environment; the caller's thread does one.
+// Runs `body(context, part)` for every part at once, each in a default float environment; the caller's thread does one. Without
+// OpenMP one after the other.
 void run_parts(int parts, void (*body)(void* context, int part), void* context);
 
 // Cuts `tasks` into `parts` runs of equal length and calls `body(part, first, last)` for each, in any order.

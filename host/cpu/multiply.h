@@ -22,9 +22,7 @@ struct Product {
 };
 
 // Of a thread: 20 bytes or 200 multiply-adds a nanosecond.
-inline double estimate(double bytes, int64_t multiply_adds) {
-  return std::max(bytes / 20, static_cast<double>(multiply_adds) / 200);
-}
+inline double estimate(double bytes, double multiply_adds) { return std::max(bytes / 20, multiply_adds / 200); }
 
 // Steps of K in a block: 64 columns of codes in a quarter of the second-level cache, and sums that fit in 32 bits.
 inline int64_t block_depth() {

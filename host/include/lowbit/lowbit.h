@@ -193,7 +193,8 @@ typedef struct lowbit_device_info {
 /* options may be NULL. Errors: LOWBIT_INVALID_ARGUMENT for an unknown name, LOWBIT_UNAVAILABLE for a known backend that
  * is not built in or has no device. LOWBIT_CPU_ISA forces the cpu device's instruction set: amx, avx512vnni, avxvnni
  * or avx2 (x86), i8mm or dotprod (Arm), or scalar. LOWBIT_THREADS is how many threads its calls may use, 1 to 1024; else
- * one for each processor. */
+ * one for each processor that the process may run on. They are OpenMP's: a child of fork() must not use a device whose
+ * calls have used several. */
 LOWBIT_API lowbit_status lowbit_device_open(const lowbit_device_options* options, lowbit_device** device);
 /* Streams, buffers and weights keep their device alive; closing it early is allowed. NULL is allowed. */
 LOWBIT_API void lowbit_device_close(lowbit_device* device);
