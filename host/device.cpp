@@ -54,6 +54,8 @@ void Memory::reset() noexcept {
 
 int Device::parts(int64_t, double) const { return 1; }
 
+int64_t Device::most_cached() const { return INT64_MAX; }
+
 Status Device::wrap_stream(void*, std::unique_ptr<Stream>*) {
   return {LOWBIT_UNSUPPORTED, fmt::format("stream_wrap: the {} backend has no streams of its own", info_.backend)};
 }

@@ -40,6 +40,8 @@ class Device : public std::enable_shared_from_this<Device> {
   virtual int multiprocessors() const { return 1; }
   // In how many parts, at once, to do `tasks` on host memory that take one thread about `nanoseconds` together.
   virtual int parts(int64_t tasks, double nanoseconds) const;
+  // Bytes of an output on host memory that are so many that they are better written around the caches.
+  virtual int64_t most_cached() const;
 
   // The table, best first; every row of every backend.
   std::span<const KernelRow> kernels() const { return kernels_; }

@@ -39,6 +39,7 @@ class HostDevice final : public Device {
   int parts(int64_t tasks, double nanoseconds) const override {
     return cpu::worthwhile_parts(threads_, tasks, nanoseconds);
   }
+  int64_t most_cached() const override { return cpu::caches().last_level / 2; }
   Status allocate(size_t size, void** memory) override {
     constexpr size_t kAlignment = 64;
     const size_t rounded = (size + kAlignment - 1) / kAlignment * kAlignment;

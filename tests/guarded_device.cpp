@@ -43,6 +43,7 @@ class GuardedDevice final : public core::Device {
   }
   // Whatever the work is worth.
   int parts(int64_t tasks, double) const override { return static_cast<int>(std::min<int64_t>(tasks, 2)); }
+  int64_t most_cached() const override { return 0; }
   void release(void* memory) noexcept override {
     const std::lock_guard lock(mutex_);
     memory_.erase(memory);

@@ -1,5 +1,6 @@
 // A host device like the cpu's, but for its memory, which lies between guard pages and is full of junk: kernels that
-// read past the end of a weight or of their scratch die, and those that read what they never wrote go wrong.
+// read past the end of a weight or of their scratch die, and those that read what they never wrote go wrong. Small as they
+// are, its tasks are done in two parts and its outputs written around the caches.
 #pragma once
 
 #include <memory>

@@ -90,6 +90,7 @@ TEST_P(LowrankProjectionTest, LongSums) {
     check_sums(LOWBIT_UINT8, 1, 140000, 9);
     check_sums(LOWBIT_INT8, 2, 140000, 5);
     for (lowbit_format activations : {LOWBIT_INT8, LOWBIT_UINT8}) check_sums(activations, 17, 70000, 3);
+    check_sums(LOWBIT_INT8, 130, 9001, 70);  // several panels and many rows, in blocks of K on the cpu
     for (int64_t E : {65535, 65536, 65537, 65540, 131072, 131073}) check_sums(LOWBIT_UINT8, 1, E, 3);
   }
 }

@@ -83,31 +83,6 @@ TEST_P(RhoCompressTest, ManyValues) {
   check_all_ways({.shape = {611, 331}, .values = Values::mixed, .input = {.padding = 3}});
 }
 
-// So much that kernels write it around the caches: 64 blocks over and over, as the oracle takes its time.
-#if defined(__OPTIMIZE__) && !LOWBIT_SANITIZED
-TEST_P(RhoCompressTest, PastTheCaches) {
-  if (std::string(GetParam().name) != "cpu") return;
-  constexpr int64_t kBlocks = 64, kTimes = 16385;
-  const std::vector<float> tile = make_values(Values::mixed, kBlocks, kBlock, 127, 1);
-  const oracle::Blocks of_tile = oracle::rho_compress(tile, "int8");
-  std::vector<float> values, scales;
-  std::vector<uint8_t> bytes;
-  for (int64_t i = 0; i < kTimes; ++i) {
-    values.insert(values.end(), tile.begin(), tile.end());
-    scales.insert(scales.end(), of_tile.scales.begin(), of_tile.scales.end());
-    bytes.insert(bytes.end(), of_tile.packed.begin(), of_tile.packed.end());
-  }
-  const int64_t n = kTimes * kBlocks * kBlock;
-  const Operand input(rig, Place::in_buffer, LOWBIT_TYPE_F32, {n}, bits_of(values));
-  const Operand packed(rig, Place::in_buffer, LOWBIT_TYPE_U8, {n});
-  const Operand into(rig, Place::in_buffer, LOWBIT_TYPE_F32, {n / kBlock});
-  const lowbit_rho_compress_args args{sizeof(args), LOWBIT_INT8, input.tensor(), packed.tensor(), into.tensor()};
-  ASSERT_EQ(call([&] { return lowbit_rho_compress(rig.stream, &args); }), LOWBIT_OK) << lowbit_last_error();
-  expect_same("a large tensor, scales", into.read(), bits_of(scales), Match::bits);
-  expect_same("a large tensor, packed", packed.read(), bits_of(bytes), Match::bits);
-}
-#endif
-
 TEST_P(RhoCompressTest, CallersFloatSettings) {
   for (unsigned setting : hostile_float_settings()) {
     float_setting = setting;

@@ -166,15 +166,6 @@ TEST_P(RhoExpandTest, ManyValues) {
   }
 }
 
-// So much that kernels write it around the caches.
-#if defined(__OPTIMIZE__) && !LOWBIT_SANITIZED
-TEST_P(RhoExpandTest, PastTheCaches) {
-  if (std::string(GetParam().name) != "cpu") return;
-  places = {Place::in_buffer};
-  check_all_ways({.shape = {4200037}});
-}
-#endif
-
 // What compress made of data that is not finite expands to NaN, block by block.
 TEST_P(RhoExpandTest, BlocksThatWereNotFinite) {
   for (lowbit_format encoding : kEncodings) {

@@ -7,6 +7,7 @@
 
 #include "cpu/isa.h"
 #include "cpu/machine.h"
+#include "cpu/with_format.h"
 #include "device.h"
 #include "operations.h"
 
@@ -93,17 +94,9 @@ Status place_rows(Stream& stream, const ActivationOperand& operand, int64_t coun
 // Calls `body.operator()<W, kSigned>()` for the formats of a projection of codes.
 template <typename Body>
 Status with_formats(lowbit_format weights, lowbit_format activations, Body body) {
-  const auto with_sign = [&]<lowbit_format W>() {
+  return with_format(weights, [&]<lowbit_format W>() {
     return activations == LOWBIT_UINT8 ? body.template operator()<W, false>() : body.template operator()<W, true>();
-  };
-  switch (weights) {
-    case LOWBIT_TERNARY:
-      return with_sign.template operator()<LOWBIT_TERNARY>();
-    case LOWBIT_BINARY:
-      return with_sign.template operator()<LOWBIT_BINARY>();
-    default:
-      return with_sign.template operator()<LOWBIT_INT8>();
-  }
+  });
 }
 
 }  // namespace lowbit::core::LOWBIT_ISA

@@ -13,12 +13,12 @@ namespace {
 // A token's latents that are not zero.
 struct Nonzero {
   int64_t count = 0;
-  int64_t* steps;  // of K
+  int64_t* rows;  // of the weights
   uint8_t* codes;
 };
 
-// Appends those of `length` latents, the first being step `step`. Room for one more than there are is needed.
-void gather(const uint8_t* codes, int64_t length, int64_t step, Nonzero* found) {
+// Appends those of `length` latents, the first being that of row `first`. Room for one more than there are is needed.
+void gather(const uint8_t* codes, int64_t length, int64_t first, Nonzero* found) {
   constexpr int64_t kRun = 8;  // that are skipped at once where they are all zero
   for (int64_t i = 0; i < length; i += kRun) {
     uint64_t run = 0;
@@ -27,7 +27,7 @@ void gather(const uint8_t* codes, int64_t length, int64_t step, Nonzero* found) 
     if (run == 0) continue;
     for (int64_t j = 0; j < kRun; ++j) {
       const auto code = static_cast<uint8_t>(run >> (8 * j));
-      found->steps[found->count] = step + i + j;
+      found->rows[found->count] = first + i + j;
       found->codes[found->count] = code;
       found->count += code != 0;
     }
@@ -68,59 +68,54 @@ Status project_sparse(Stream& stream, const DecoderTail& op) {
   const WeightRows weights(op, rows64_bytes(W));
   const int64_t depth = op.H * op.l, room = ceil_div(depth + 1, kPanelColumns) * kPanelColumns;
   const int64_t panels = ceil_div(op.D, kPanelColumns);
-  Location steps, codes, placed, narrow, wide;
-  LOWBIT_TRY(stream.scratch(static_cast<size_t>(room) * sizeof(int64_t), &steps));
+  Location rows, codes, placed, narrow, wide;
+  LOWBIT_TRY(stream.scratch(static_cast<size_t>(room) * sizeof(int64_t), &rows));
   LOWBIT_TRY(stream.scratch(static_cast<size_t>(room), &codes));
   if (kBytes > 1) LOWBIT_TRY(stream.scratch(static_cast<size_t>(room * kBytes), &placed));
   LOWBIT_TRY(stream.scratch(static_cast<size_t>(panels * kPanelColumns) * sizeof(int32_t), &narrow));
   LOWBIT_TRY(stream.scratch(static_cast<size_t>(panels * kPanelColumns) * sizeof(int64_t), &wide));
-  const Epilogue finish{w.scales(), w.per_channel(), {}};
-
-  for (int64_t token = 0; token < op.B * op.T; ++token) {
-    Nonzero found{0, steps.as<int64_t>(), codes.as<uint8_t>()};
-    for (int64_t h = 0; h < op.H; ++h) {
-      const int64_t r = first_row(op, token) + h * op.T;
-      gather(row<uint8_t>(op.input.values, 0) + 4 * op.input.values.row_stride * r, op.l, h * op.l, &found);
-    }
-    const int64_t count = found.count, padded = ceil_div(count, kPanelColumns) * kPanelColumns;
-    std::fill(found.steps + count, found.steps + padded, int64_t{0});
-    std::fill(found.codes + count, found.codes + padded, uint8_t{0});
-    const uint8_t* activations = found.codes;
-    if constexpr (kBytes > 1) {
-      for (int64_t i = 0; i < padded; i += kPanelColumns) {
-        place<W, kSigned>(found.codes + i, placed.as<uint8_t>() + i * kBytes);
-      }
-      activations = placed.as<uint8_t>();
-    }
-    const int64_t offset = kOffset<W, kSigned> * sum_of<kSigned>(found.codes, padded);
-
-    const int parts = cpu::parts_for(stream, panels, static_cast<double>(count * weights.bytes) / 20);
-    cpu::for_parts(parts, panels, [&](int, int64_t first, int64_t last) {
-      int32_t* const sums = narrow.as<int32_t>();
-      int64_t* const totals = wide.as<int64_t>();
-      const int64_t begin = first * kPanelColumns, end = last * kPanelColumns;
-      std::fill(totals + begin, totals + end, int64_t{0});
-      for (int64_t i = 0; i < count;) {
-        std::fill(sums + begin, sums + end, 0);
-        const int64_t until = std::min(count, i + kMostSteps);
-        for (; i < until; i += kBatch) {
-          const uint8_t* rows[kBatch];
-          for (int64_t j = 0; j < kBatch; ++j) rows[j] = weights.row(found.steps[i + j]) + first * rows64_bytes(W);
-          for (int64_t p = first; p < last; ++p) {
-            add_batch<W, kSigned>(rows, activations + i * kBytes, sums + p * kPanelColumns);
-            for (const uint8_t*& r : rows) r += rows64_bytes(W);
-          }
-        }
-        for (int64_t n = begin; n < end; ++n) totals[n] += sums[n];
-      }
-      for (int64_t p = first; p < last; ++p) {
-        const int64_t column = p * kPanelColumns;
-        finish.template operator()<kFactor<W>>(totals + column, offset, op.input.scale_of(token), column,
-                                               std::min(kPanelColumns, op.D - column),
-                                               row<float>(op.output, token) + column);
-      }
-    });
+  Nonzero found{0, rows.as<int64_t>(), codes.as<uint8_t>()};
+  for (int64_t h = 0; h < op.H; ++h) {
+    gather(row<uint8_t>(op.input.values, 0) + 4 * op.input.values.row_stride * h, op.l, h * weights.L, &found);
   }
+  const int64_t count = found.count, padded = ceil_div(count, kPanelColumns) * kPanelColumns;
+  std::fill(found.rows + count, found.rows + padded, int64_t{0});
+  std::fill(found.codes + count, found.codes + padded, uint8_t{0});
+  const uint8_t* activations = found.codes;
+  if constexpr (kBytes > 1) {
+    for (int64_t i = 0; i < padded; i += kPanelColumns) {
+      place<W, kSigned>(found.codes + i, placed.as<uint8_t>() + i * kBytes);
+    }
+    activations = placed.as<uint8_t>();
+  }
+  const int64_t offset = kOffset<W, kSigned> * sum_of<kSigned>(found.codes, padded);
+
+  const int parts = cpu::parts_for(stream, panels, static_cast<double>(count * weights.bytes) / 20);
+  cpu::for_parts(parts, panels, [&](int, int64_t first, int64_t last) {
+    int32_t* const sums = narrow.as<int32_t>();
+    int64_t* const totals = wide.as<int64_t>();
+    const int64_t begin = first * kPanelColumns, end = last * kPanelColumns;
+    std::fill(totals + begin, totals + end, int64_t{0});
+    for (int64_t i = 0; i < count;) {
+      std::fill(sums + begin, sums + end, 0);
+      const int64_t until = std::min(count, i + kMostSteps);
+      for (; i < until; i += kBatch) {
+        const uint8_t* batch[kBatch];
+        for (int64_t j = 0; j < kBatch; ++j) batch[j] = weights.row(found.rows[i + j]) + first * rows64_bytes(W);
+        for (int64_t p = first; p < last; ++p) {
+          add_batch<W, kSigned>(batch, activations + i * kBytes, sums + p * kPanelColumns);
+          for (const uint8_t*& r : batch) r += rows64_bytes(W);
+        }
+      }
+      for (int64_t n = begin; n < end; ++n) totals[n] += sums[n];
+    }
+    const Epilogue finish{w.scales(), w.per_channel(), {}};
+    for (int64_t p = first; p < last; ++p) {
+      const int64_t column = p * kPanelColumns;
+      finish.template operator()<kFactor<W>>(totals + column, offset, op.input.scale_of(0), column,
+                                             std::min(kPanelColumns, op.D - column), row<float>(op.output, 0) + column);
+    }
+  });
   return {};
 }
 

@@ -15,7 +15,9 @@ Status project(Stream& stream, const DecoderTail& op) {
     for (int64_t p = first; p < last; ++p) {
       const int64_t column = p * kPanelColumns;
       const auto words = [&](int64_t k, uint32_t* to) {
-        panel_words<W>(weights, k, depth, p, to, [](Vector codes) { return codes; });
+        const uint8_t* four[4];
+        weights.four_from(k, four);
+        panel_words<W>(four, p, to, [](Vector codes) { return codes; });
       };
       project_panel<W>(
           M, depth, words,

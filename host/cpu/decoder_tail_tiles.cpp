@@ -11,14 +11,16 @@ template <typename PanelType>
 class Gathered : public InScratch<PanelType> {
  public:
   using Panel = PanelType;
-  Gathered(const WeightRows& rows, int64_t depth, int64_t first_panel, int64_t panels, uint8_t* scratch)
-      : InScratch<Panel>(panels, scratch), rows_(rows), depth_(depth), first_panel_(first_panel) {}
+  Gathered(const WeightRows& rows, int64_t first_panel, int64_t panels, uint8_t* scratch)
+      : InScratch<Panel>(panels, scratch), rows_(rows), first_panel_(first_panel) {}
 
   void prepare(int64_t k, int64_t length) {
     this->set_length(length);
     for (int64_t at = 0; at < this->bytes_; at += kPanelStepBytes, k += 4) {
+      const uint8_t* four[4];
+      rows_.four_from(k, four);
       for (int64_t p = 0; p < this->panels_; ++p) {
-        panel_words<kFormat>(rows_, k, depth_, first_panel_ + p, this->room(p) + at, operand<kFormat, Panel::kSigned>);
+        panel_words<kFormat>(four, first_panel_ + p, this->room(p) + at, operand<kFormat, Panel::kSigned>);
       }
     }
     for (int64_t p = 0; p < this->panels_; ++p) arrange(this->room(p), this->bytes_);
@@ -27,7 +29,7 @@ class Gathered : public InScratch<PanelType> {
  private:
   static constexpr lowbit_format kFormat = Panel::kFormat;
   WeightRows rows_;
-  int64_t depth_, first_panel_;
+  int64_t first_panel_;
 };
 
 template <lowbit_format W, bool kSigned>
@@ -53,7 +55,7 @@ Status project(Stream& stream, const DecoderTail& op) {
                         .output_distance = 0};
   const WeightRows weights(op, rows64_bytes(W));
   const auto source = [&](int64_t, int64_t panel, int64_t panels, uint8_t* scratch) {
-    return Gathered<Unpacked<W, kSigned>>(weights, depth, panel, panels, scratch);
+    return Gathered<Unpacked<W, kSigned>>(weights, panel, panels, scratch);
   };
   return multiply(stream, product, rows, source);
 }

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "cpu/intrinsics.h"
-#include "cpu/machine.h"
 #include "numbers.h"
 
 namespace lowbit::core::LOWBIT_ISA {
@@ -213,8 +212,6 @@ void fence() {
 #endif
 }
 
-// Whether `bytes` of output are more than the caches should be filled with.
-inline bool is_streamed(int64_t bytes) { return bytes > cpu::caches().last_level / 2; }
 inline bool is_aligned(const void* address) { return reinterpret_cast<uintptr_t>(address) % kStreamAlignment == 0; }
 
 }  // namespace lowbit::core::LOWBIT_ISA

@@ -51,9 +51,4 @@ constexpr int kFold = 4;
 template <lowbit_format W>
 constexpr int kActivationBytes = 1;
 
-template <lowbit_format W, bool kSigned>
-void place(const uint8_t* codes, uint8_t* to) {
-  std::memcpy(to, codes, kPanelColumns);
-}
-
 }  // namespace lowbit::core::LOWBIT_ISA

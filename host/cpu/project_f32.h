@@ -6,6 +6,7 @@
 #include "cpu/epilogue.h"
 #include "cpu/machine.h"
 #include "cpu/rows.h"
+#include "cpu/with_format.h"
 
 namespace lowbit::core::LOWBIT_ISA {
 
@@ -47,18 +48,6 @@ void project_panel(int64_t rows, int64_t depth, Words words, Value value, Store 
       }
     }
     for (int64_t r = 0; r < count; ++r) store(first + r, sums[r]);
-  }
-}
-
-template <typename Body>
-Status with_format(lowbit_format weights, Body body) {
-  switch (weights) {
-    case LOWBIT_TERNARY:
-      return body.template operator()<LOWBIT_TERNARY>();
-    case LOWBIT_BINARY:
-      return body.template operator()<LOWBIT_BINARY>();
-    default:
-      return body.template operator()<LOWBIT_INT8>();
   }
 }
 

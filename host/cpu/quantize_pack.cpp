@@ -180,7 +180,7 @@ Status quantize_pack(Stream& stream, const QuantizePack& op) {
   const Groups groups{op};
   const bool is_unsigned = op.format == LOWBIT_UINT8;
   // Rows of a few lines would mix both kinds of stores in most of them.
-  if (row_length(op.codes) >= 64 && is_streamed(op.groups.count * groups.values)) {
+  if (row_length(op.codes) >= 64 && op.groups.count * groups.values > stream.device().most_cached()) {
     return is_unsigned ? quantize<true, true>(stream, groups) : quantize<false, true>(stream, groups);
   }
   return is_unsigned ? quantize<true, false>(stream, groups) : quantize<false, false>(stream, groups);

@@ -5,6 +5,7 @@
 #include "cpu/kernels.h"
 #include "cpu/machine.h"
 #include "cpu/runs.h"
+#include "cpu/with_format.h"
 
 namespace lowbit::core::LOWBIT_ISA {
 namespace {
@@ -152,20 +153,14 @@ Status compress(Stream& stream, const RhoCompress& op) {
 template <lowbit_format E>
 Status compress(Stream& stream, const RhoCompress& op) {
   const bool whole = is_aligned(row<uint8_t>(op.packed, 0)) && is_aligned(row<float>(op.scales, 0));
-  return whole && is_streamed(packed_size(E, op.n)) ? compress<E, true>(stream, op) : compress<E, false>(stream, op);
+  const bool streamed = whole && packed_size(E, op.n) > stream.device().most_cached();
+  return streamed ? compress<E, true>(stream, op) : compress<E, false>(stream, op);
 }
 
 }  // namespace
 
 Status rho_compress(Stream& stream, const RhoCompress& op) {
-  switch (op.encoding) {
-    case LOWBIT_TERNARY:
-      return compress<LOWBIT_TERNARY>(stream, op);
-    case LOWBIT_BINARY:
-      return compress<LOWBIT_BINARY>(stream, op);
-    default:
-      return compress<LOWBIT_INT8>(stream, op);
-  }
+  return with_format(op.encoding, [&]<lowbit_format E>() { return compress<E>(stream, op); });
 }
 
 }  // namespace lowbit::core::LOWBIT_ISA

@@ -6,6 +6,7 @@
 #include "cpu/kernels.h"
 #include "cpu/machine.h"
 #include "cpu/runs.h"
+#include "cpu/with_format.h"
 #include "reference/kernels.h"
 
 namespace lowbit::core::LOWBIT_ISA {
@@ -99,22 +100,15 @@ Status expand(Stream& stream, const RhoExpand& op) {
 
 template <lowbit_format E>
 Status expand(Stream& stream, const RhoExpand& op) {
-  const bool streamed = is_aligned(row<float>(op.output, 0)) && is_streamed(op.n * 4);
+  const bool streamed = is_aligned(row<float>(op.output, 0)) && op.n * 4 > stream.device().most_cached();
   return streamed ? expand<E, true>(stream, op) : expand<E, false>(stream, op);
 }
 
 }  // namespace
 
 Status rho_expand(Stream& stream, const RhoExpand& op) {
-  switch (op.encoding) {
-    case LOWBIT_TERNARY:
-      if (!is_valid(stream, op)) return reference::rho_expand(stream, op);  // which says where
-      return expand<LOWBIT_TERNARY>(stream, op);
-    case LOWBIT_BINARY:
-      return expand<LOWBIT_BINARY>(stream, op);
-    default:
-      return expand<LOWBIT_INT8>(stream, op);
-  }
+  if (op.encoding == LOWBIT_TERNARY && !is_valid(stream, op)) return reference::rho_expand(stream, op);  // says where
+  return with_format(op.encoding, [&]<lowbit_format E>() { return expand<E>(stream, op); });
 }
 
 }  // namespace lowbit::core::LOWBIT_ISA

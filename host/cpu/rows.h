@@ -7,17 +7,25 @@
 
 namespace lowbit::core::LOWBIT_ISA {
 
-// Step k of a token's sum is latent k % l of head k / l.
+// Latent i of head h is row h * L + i; step k of a token's sum is latent k % l of head k / l.
 struct WeightRows {
   const uint8_t* first;
   int64_t bytes;  // of a row
-  int64_t l, L;
+  int64_t l, L, depth;
   WeightRows(const DecoderTail& op, int64_t block_bytes)
       : first(static_cast<const uint8_t*>(op.weight->packed())),
         bytes(ceil_div(op.D, kPanelColumns) * block_bytes),
         l(op.l),
-        L(op.weight->shape().K) {}
-  const uint8_t* row(int64_t k) const { return first + (k / l * L + k % l) * bytes; }
+        L(op.weight->shape().K),
+        depth(op.H * op.l) {}
+  const uint8_t* row(int64_t index) const { return first + index * bytes; }
+  // The rows of steps k..k+3. Past the last any weights do: they meet no activations.
+  void four_from(int64_t k, const uint8_t* (&rows)[4]) const {
+    for (int i = 0; i < 4; ++i) {
+      const int64_t step = k + i < depth ? k + i : depth - 1;
+      rows[i] = row(step / l * L + step % l);
+    }
+  }
 };
 
 constexpr int kParts = 16 / kLanes;  // vectors of a row's 64 bytes
@@ -30,14 +38,14 @@ void words_of(const uint8_t* const (&rows)[4], int part, Vector (&words)[4]) {
   interleave(codes, words);
 }
 
-// Steps k..k+3 of panel p, in `to`. Past the last row any weights do: they meet no activations.
+// The words of four rows and panel p, in `to`.
 template <lowbit_format W, typename Convert>
-void panel_words(const WeightRows& weights, int64_t k, int64_t depth, int64_t p, void* to, Convert convert) {
-  const uint8_t* rows[4];
-  for (int i = 0; i < 4; ++i) rows[i] = weights.row(std::min(k + i, depth - 1)) + p * rows64_bytes(W);
+void panel_words(const uint8_t* const (&rows)[4], int64_t p, void* to, Convert convert) {
+  const int64_t at = p * rows64_bytes(W);
+  const uint8_t* const here[4] = {rows[0] + at, rows[1] + at, rows[2] + at, rows[3] + at};
   for (int part = 0; part < kParts; ++part) {
     Vector words[4];
-    words_of<W>(rows, part, words);
+    words_of<W>(here, part, words);
     for (int v = 0; v < 4; ++v) store(static_cast<uint8_t*>(to) + 4 * (16 * v + part * kLanes), convert(words[v]));
   }
 }

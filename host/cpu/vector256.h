@@ -15,6 +15,13 @@ inline Vector load(const void* from) { return _mm256_loadu_si256(static_cast<con
 inline void store(void* to, Vector v) { _mm256_storeu_si256(static_cast<__m256i*>(to), v); }
 inline Vector zero() { return _mm256_setzero_si256(); }
 
+// Four activations, in every lane.
+inline Vector broadcast(const uint8_t* activations) {
+  int32_t word;
+  std::memcpy(&word, activations, sizeof(word));
+  return _mm256_set1_epi32(word);
+}
+
 template <lowbit_format W>
 Vector steps(Vector words, int j) {
   if constexpr (W == LOWBIT_INT8) return words;

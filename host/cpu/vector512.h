@@ -15,6 +15,13 @@ inline Vector load(const void* from) { return _mm512_loadu_si512(from); }
 inline void store(void* to, Vector v) { _mm512_storeu_si512(to, v); }
 inline Vector zero() { return _mm512_setzero_si512(); }
 
+// Four activations, in every lane.
+inline Vector broadcast(const uint8_t* activations) {
+  int32_t word;
+  std::memcpy(&word, activations, sizeof(word));
+  return _mm512_set1_epi32(word);
+}
+
 template <lowbit_format W>
 Vector steps(Vector words, int j) {
   if constexpr (W == LOWBIT_INT8) return words;

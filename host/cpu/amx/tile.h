@@ -69,15 +69,20 @@ inline void arrange(uint8_t*, int64_t) {}
     _tile_dpbuud(c, a, b);           \
   }
 
-// 16 rows from `upper` on and 16 from `lower` on, times 32 columns.
-template <bool kSigned>
-void tiles_2x2(const uint8_t* panel, int64_t units, const uint8_t* upper, const uint8_t* lower, int64_t stride,
-               int32_t* upper_sums, int32_t* lower_sums) {
-  constexpr int kColumnBytes = 16 * 4;
+constexpr int kColumnBytes = 16 * 4;  // of a word of a tile's columns
+
+inline void clear_sums() {
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
+}
+
+// 16 rows from `upper` on and 16 from `lower` on, times 32 columns.
+template <bool kSigned>
+void tiles_2x2(const uint8_t* panel, int64_t units, const uint8_t* upper, const uint8_t* lower, int64_t stride,
+               int32_t* upper_sums, int32_t* lower_sums) {
+  clear_sums();
   for (int64_t u = 0; u < units; ++u) {
     _tile_loadd(6, panel, kPanelStepBytes);
     _tile_loadd(4, upper, stride);
@@ -101,11 +106,7 @@ void tiles_2x2(const uint8_t* panel, int64_t units, const uint8_t* upper, const 
 // As many rows as are configured, times 64 columns.
 template <bool kSigned>
 void tiles_1x4(const uint8_t* panel, int64_t units, const uint8_t* rows, int64_t stride, int32_t* sums) {
-  constexpr int kColumnBytes = 16 * 4;
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
+  clear_sums();
   for (int64_t u = 0; u < units; ++u) {
     _tile_loadd(4, rows, stride);
     _tile_loadd(5, panel, kPanelStepBytes);

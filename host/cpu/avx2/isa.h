@@ -25,21 +25,12 @@ constexpr int kActivationBytes = W == LOWBIT_INT8 ? 2 : 1;
 
 template <lowbit_format W, bool kSigned>
 void place(const uint8_t* codes, uint8_t* to) {
-  if constexpr (W != LOWBIT_INT8) {
-    std::memcpy(to, codes, kPanelColumns);
-  } else {
-    const __m128i order = _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15);
-    for (int i = 0; i < kPanelColumns; i += 16) {
-      const __m128i bytes = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + i)), order);
-      store(to + 2 * i, kSigned ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes));
-    }
+  static_assert(W == LOWBIT_INT8);
+  const __m128i order = _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15);
+  for (int i = 0; i < kPanelColumns; i += 16) {
+    const __m128i bytes = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + i)), order);
+    store(to + 2 * i, kSigned ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes));
   }
-}
-
-inline Vector broadcast(const uint8_t* activations) {
-  int32_t word;
-  std::memcpy(&word, activations, sizeof(word));
-  return _mm256_set1_epi32(word);
 }
 
 template <lowbit_format W, bool kSigned, int N>
