@@ -1,5 +1,5 @@
-// Activations made ready for dot(), in scratch: rows of codes in one piece, padded with 0 to whole panels' units, and the
-// sum of each row, by which products with offset codes are put right.
+// Activations made ready for dot(): rows of codes in one piece, padded with 0 to whole panels' units, and the sum of each
+// row, by which products with offset codes are put right. The caller's rows serve where they are that already.
 #pragma once
 
 #include <algorithm>
@@ -58,26 +58,34 @@ struct RowPlace {
 };
 
 // `count` rows: row r is the first `length` codes of each of `segments` rows of the operand, from place_of(r).first on,
-// `distance` rows apart.
+// `distance` rows apart. `in_order` says that place_of(r).first is r.
 template <lowbit_format W, bool kSigned, typename PlaceOf>
 Status place_rows(Stream& stream, const ActivationOperand& operand, int64_t count, int64_t segments, int64_t distance,
-                  int64_t length, PlaceOf place_of, Rows* rows) {
+                  int64_t length, bool in_order, PlaceOf place_of, Rows* rows) {
   constexpr int64_t kBytes = kActivationBytes<W>;
   const int64_t depth = segments * length, padded = ceil_div(depth, kPanelColumns) * kPanelColumns;
-  const int64_t stride = padded * kBytes + 64;  // no power of two, whose multiples would share a cache line's place
+  const auto* const given = row<uint8_t>(operand.values, 0);
+  const int64_t distance_given = 4 * operand.values.row_stride;
+  // Many rows of a tile may lie so that they share a cache line's place: they had better be copied.
+  const bool in_place = kBytes == 1 && kTileRows <= 8 && in_order && segments == 1 && padded == depth;
+  // No power of two.
+  const int64_t stride = in_place ? distance_given : padded * kBytes + 64;
   const int parts = cpu::parts_for(stream, count, 0.1 * static_cast<double>(count * padded));
   Location codes, results, spare;
-  LOWBIT_TRY(stream.scratch(static_cast<size_t>(count * stride), &codes));
+  if (!in_place) LOWBIT_TRY(stream.scratch(static_cast<size_t>(count * stride), &codes));
   LOWBIT_TRY(stream.scratch(static_cast<size_t>(count) * sizeof(RowResult), &results));
   if (kBytes > 1) LOWBIT_TRY(stream.scratch(static_cast<size_t>(parts * padded), &spare));
   cpu::for_parts(parts, count, [&](int part, int64_t first, int64_t last) {
     for (int64_t r = first; r < last; ++r) {
-      uint8_t* const placed = codes.as<uint8_t>() + r * stride;
       const RowPlace where = place_of(r);
+      if (in_place) {
+        results.as<RowResult>()[r] = {sum_of<kSigned>(given + r * stride, depth), where.scale, where.out};
+        continue;
+      }
+      uint8_t* const placed = codes.as<uint8_t>() + r * stride;
       uint8_t* const bytes = kBytes > 1 ? spare.as<uint8_t>() + part * padded : placed;
       for (int64_t s = 0; s < segments; ++s) {
-        const auto* from =
-            row<uint8_t>(operand.values, 0) + 4 * operand.values.row_stride * (where.first + s * distance);
+        const uint8_t* const from = given + (where.first + s * distance) * distance_given;
         std::memcpy(bytes + s * length, from, static_cast<size_t>(length));
       }
       std::memset(bytes + depth, 0, static_cast<size_t>(padded - depth));
@@ -87,7 +95,7 @@ Status place_rows(Stream& stream, const ActivationOperand& operand, int64_t coun
       }
     }
   });
-  *rows = {codes.as<uint8_t>(), stride, results.as<RowResult>()};
+  *rows = {in_place ? given : codes.as<uint8_t>(), stride, results.as<RowResult>()};
   return {};
 }
 

@@ -39,7 +39,7 @@ Status project(Stream& stream, const DecoderTail& op) {
     return {first_row(op, token), op.input.scale_of(token), row<float>(op.output, token)};
   };
   Rows rows;
-  LOWBIT_TRY((place_rows<W, kSigned>(stream, op.input, op.B * op.T, op.H, op.T, op.l, place_of, &rows)));
+  LOWBIT_TRY((place_rows<W, kSigned>(stream, op.input, op.B * op.T, op.H, op.T, op.l, op.H == 1, place_of, &rows)));
 
   const int64_t tokens = op.B * op.T, depth = op.H * op.l;
   const Product product{.groups = 1,

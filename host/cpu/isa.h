@@ -13,7 +13,7 @@
 //   kActivationBytes<W>             of an activation as dot() reads it
 //   place<W, kSigned>(codes, to)    64 codes as such activations, where those are not the codes' bytes
 //
-//   kTileRows, kTileVectors         of a register tile: see tile.h
+//   kTileRows, kTileVectors[]       of a register tile: the most rows, and how many vectors of columns 1, 2 ... rows take
 //
 // A set may bring tiles of its own: LOWBIT_OWN_TILES is a header with a TileSession, arrange() and tile_panel() in place of
 // tile.h's. Such a set is for many rows only and needs no dot().

@@ -20,7 +20,8 @@ Status project(Stream& stream, const LowrankProjection& op) {
     return {in, op.input.scale_of(in), row<float>(op.output, (b * op.H + h) * op.T + t)};
   };
   Rows rows;
-  LOWBIT_TRY((place_rows<W, kSigned>(stream, op.input, op.Hi * M, 1, 0, op.E, place_of, &rows)));
+  const bool in_order = op.B == 1 || op.Hi == 1;
+  LOWBIT_TRY((place_rows<W, kSigned>(stream, op.input, op.Hi * M, 1, 0, op.E, in_order, place_of, &rows)));
 
   const Product product{.groups = op.H,
                         .rows = M,

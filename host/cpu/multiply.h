@@ -54,7 +54,8 @@ struct Cut {
 };
 
 // A task: rows [first, last), counted among the placed ones, and `panels` panels of the source. Calls
-// finish(row, p, sums), the sums, of either width, being those of products with offset codes.
+// finish(row, count, p, sums, distance) for rows row.. of panel p: their sums, of either width and `distance` apart, are
+// those of products with offset codes.
 template <typename Source, typename Finish>
 void multiply_task(Source source, const Rows& rows, int64_t first, int64_t last, int64_t panels, int64_t depth,
                    int64_t block, int64_t* partial, Finish finish) {
@@ -64,21 +65,21 @@ void multiply_task(Source source, const Rows& rows, int64_t first, int64_t last,
     const int64_t length = std::min(block, depth - k), units = ceil_div(length, kUnit<Panel>);
     source.prepare(k, length);
     for (int64_t t = 0; t < tiles; ++t) {
-      const int64_t r = (last - first) * t / tiles, count = (last - first) * (t + 1) / tiles - r;
-      const uint8_t* const codes = rows.codes + (first + r) * rows.stride + k * kActivationBytes<Panel::kFormat>;
+      const int64_t r = first + (last - first) * t / tiles, count = first + (last - first) * (t + 1) / tiles - r;
+      const uint8_t* const codes = rows.codes + r * rows.stride + k * kActivationBytes<Panel::kFormat>;
       for (int64_t p = 0; p < panels; ++p) {
-        alignas(64) int32_t sums[kTileRows * kPanelColumns];
-        tile_panel<Panel>(count, source.block(p, k), units, codes, rows.stride, sums);
-        for (int64_t i = 0; i < count; ++i) {
-          const int32_t* const sum = sums + i * kPanelColumns;
-          if (length == depth) {
-            finish(first + r + i, p, sum);
-            continue;
-          }
-          int64_t* const total = partial + ((r + i) * panels + p) * kPanelColumns;
-          for (int n = 0; n < kPanelColumns; ++n) total[n] = (k == 0 ? 0 : total[n]) + sum[n];
-          if (k + length == depth) finish(first + r + i, p, static_cast<const int64_t*>(total));
+        alignas(64) int32_t sums[kTileRows][kPanelColumns];
+        tile_panel<Panel>(count, source.block(p, k), units, codes, rows.stride, sums[0]);
+        if (length == depth) {
+          finish(r, count, p, sums[0], kPanelColumns);
+          continue;
         }
+        int64_t* const totals = partial + ((r - first) * panels + p) * kPanelColumns;
+        for (int64_t i = 0; i < count; ++i) {
+          int64_t* const total = totals + i * panels * kPanelColumns;
+          for (int n = 0; n < kPanelColumns; ++n) total[n] = (k == 0 ? 0 : total[n]) + sums[i][n];
+        }
+        if (k + length == depth) finish(r, count, p, static_cast<const int64_t*>(totals), panels * kPanelColumns);
       }
     }
   }
@@ -101,17 +102,21 @@ Status multiply(Stream& stream, const Product& p, const Rows& rows, MakeSource m
       const int64_t row = task / cut.runs % cut.row_blocks * cut.rows, panels = std::min(cut.run, p.panels - panel);
       const int64_t begin = group * p.row_distance + row,
                     end = group * p.row_distance + std::min(p.rows, row + cut.rows);
-      Epilogue finish = p.finish;
-      finish.scales += group * p.scale_distance;
+      Epilogue epilogue = p.finish;
+      epilogue.scales += group * p.scale_distance;
+      const auto finish = [=, results = rows.results, columns = p.columns, from = group * p.output_distance](
+                              int64_t r, int64_t count, int64_t i, const auto* sums, int64_t distance) {
+        using Panel = typename Source::Panel;
+        const int64_t column = (panel + i) * kPanelColumns, width = std::min(kPanelColumns, columns - column);
+        for (const RowResult *result = results + r, *const beyond = result + count; result < beyond; ++result) {
+          epilogue.template operator()<kFactor<Panel::kFormat>>(
+              sums, kOffset<Panel::kFormat, Panel::kSigned> * result->sum, result->scale, column, width,
+              result->out + from + column);
+          sums += distance;
+        }
+      };
       multiply_task(make_source(group, panel, panels, own + cut.partial_bytes), rows, begin, end, panels, p.depth,
-                    cut.depth, reinterpret_cast<int64_t*>(own), [&](int64_t r, int64_t i, const auto* sums) {
-                      using Panel = typename Source::Panel;
-                      const RowResult& result = rows.results[r];
-                      const int64_t column = (panel + i) * kPanelColumns;
-                      finish.template operator()<kFactor<Panel::kFormat>>(
-                          sums, kOffset<Panel::kFormat, Panel::kSigned> * result.sum, result.scale, column,
-                          std::min(kPanelColumns, p.columns - column), result.out + group * p.output_distance + column);
-                    });
+                    cut.depth, reinterpret_cast<int64_t*>(own), finish);
     }
   });
   return {};

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 #include "cpu/isa.h"
@@ -65,18 +64,23 @@ LOWBIT_INLINE inline void unrolled(Body body) {
 }
 
 // sums[r * 64 + column], from a unit's first column on, of at most kMostSteps steps.
-template <typename Panel, int R, int V>
+// kFetch: passes over the other columns will follow, so the whole panel is wanted in the cache.
+template <typename Panel, int R, int V, bool kFetch>
 void tile(const uint8_t* panel, int64_t units, const uint8_t* activations, int64_t stride, int32_t* sums) {
   constexpr lowbit_format W = Panel::kFormat;
   constexpr int kAtOnce = std::min(kFold<W>, Panel::kWords);
+  constexpr bool kRowByRow = V * kAtOnce <= R;  // registers hold the words meanwhile; else the activations
   Vector sum[R][V];
   unrolled<R * V>([&](auto i) LOWBIT_INLINE { sum[i / V][i % V] = zero(); });
   for (int64_t u = 0; u < units; ++u) {
+    if constexpr (kFetch) {
+      constexpr int64_t kAhead = 4096;  // by itself the memory would be read one line in several, at half its speed
+      for (int64_t at = 0; at < Panel::kBytes; at += 64) __builtin_prefetch(panel + kAhead + at);
+    }
     unrolled<Panel::kWords / kAtOnce>([&](auto run) LOWBIT_INLINE {
       Vector words[V][kAtOnce];
       unrolled<R * V>([&](auto i) LOWBIT_INLINE {
-        // Row by row where a word takes one register, else vector by vector.
-        constexpr int r = kAtOnce == 1 ? i / V : i % R, v = kAtOnce == 1 ? i % V : i / R;
+        constexpr int r = kRowByRow ? i / V : i % R, v = kRowByRow ? i % V : i / R;
         if constexpr (r == 0) {
           unrolled<kAtOnce>([&](auto j) LOWBIT_INLINE { words[v][j] = Panel::word(panel, v, run * kAtOnce + j); });
         }
@@ -98,11 +102,11 @@ void tile_panel(int64_t rows, const uint8_t* panel, int64_t units, const uint8_t
     if (rows < R) return tile_panel<Panel, R - 1>(rows, panel, units, activations, stride, sums);
   }
   // Fewer rows take more columns at once: products of few sums wait for each other.
-  constexpr int kAll = static_cast<int>(kPanelColumns) / kLanes;
-  constexpr int kVectors = std::min(kAll, static_cast<int>(std::bit_floor(unsigned{kTileRows * kTileVectors / R})));
-  for (int v = 0; v < kPanelColumns / kLanes; v += kVectors) {
-    tile<Panel, R, kVectors>(panel + v * static_cast<int>(sizeof(Vector)), units, activations, stride,
-                             sums + v * kLanes);
+  constexpr int kVectors = kTileVectors[R - 1], kPasses = static_cast<int>(kPanelColumns) / kLanes / kVectors;
+  tile<Panel, R, kVectors, (kPasses > 1)>(panel, units, activations, stride, sums);
+  for (int pass = 1; pass < kPasses; ++pass) {
+    constexpr int kColumns = kVectors * kLanes;
+    tile<Panel, R, kVectors, false>(panel + pass * 4 * kColumns, units, activations, stride, sums + pass * kColumns);
   }
 }
 

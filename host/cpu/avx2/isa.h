@@ -8,7 +8,8 @@
 
 namespace lowbit::core::LOWBIT_ISA {
 
-constexpr int kTileRows = 4, kTileVectors = 2;  // 8 sums, 4 halves of words, an activation and a product
+// 8 sums, 4 halves of words, two activations or products.
+constexpr int kTileRows = 4, kTileVectors[] = {8, 4, 2, 2};
 
 template <lowbit_format W, bool kSigned>
 constexpr int kOffset = W == LOWBIT_INT8 ? 128 : 1;
@@ -33,6 +34,13 @@ void place(const uint8_t* codes, uint8_t* to) {
   }
 }
 
+// Keeps g++ from adding products to each other before it adds them to the sums, for which it lacks registers.
+inline void settle([[maybe_unused]] Vector& sums) {
+#if defined(__AVX2__)
+  asm("" : "+x"(sums));
+#endif
+}
+
 template <lowbit_format W, bool kSigned, int N>
 Vector dot(Vector sums, const Vector (&words)[N], const uint8_t* activations) {
   if constexpr (W == LOWBIT_INT8) {
@@ -40,6 +48,7 @@ Vector dot(Vector sums, const Vector (&words)[N], const uint8_t* activations) {
       const Vector even = _mm256_and_si256(words[i], _mm256_set1_epi32(0x00ff00ff));
       const Vector odd = _mm256_srli_epi16(words[i], 8);
       sums = _mm256_add_epi32(sums, _mm256_madd_epi16(even, broadcast(activations + 8 * i)));
+      settle(sums);
       sums = _mm256_add_epi32(sums, _mm256_madd_epi16(odd, broadcast(activations + 8 * i + 4)));
     }
     return sums;

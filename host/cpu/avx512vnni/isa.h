@@ -5,7 +5,7 @@
 
 namespace lowbit::core::LOWBIT_ISA {
 
-constexpr int kTileRows = 6, kTileVectors = 4;  // 24 sums, 4 words, an activation
+constexpr int kTileRows = 6, kTileVectors[] = {4, 4, 4, 4, 4, 4};  // 24 sums, 4 words, an activation
 
 inline Vector less_128(Vector bytes) { return _mm512_xor_si512(bytes, _mm512_set1_epi8(-128)); }
 

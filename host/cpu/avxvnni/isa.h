@@ -5,7 +5,7 @@
 
 namespace lowbit::core::LOWBIT_ISA {
 
-constexpr int kTileRows = 6, kTileVectors = 2;  // 12 sums, 2 words, an activation
+constexpr int kTileRows = 6, kTileVectors[] = {8, 4, 2, 2, 2, 2};  // with words and an activation, 16 registers
 
 inline Vector less_128(Vector bytes) { return _mm256_xor_si256(bytes, _mm256_set1_epi8(-128)); }
 

@@ -7,7 +7,7 @@
 
 namespace lowbit::core::LOWBIT_ISA {
 
-constexpr int kTileRows = 5, kTileVectors = 4;  // 20 sums, 4 words, 5 vectors of activations
+constexpr int kTileRows = 5, kTileVectors[] = {16, 8, 4, 4, 4};  // 20 sums, 4 words, 5 vectors of activations
 
 template <lowbit_format W, bool kSigned>
 constexpr int kOffset = W == LOWBIT_INT8 ? (kSigned ? 0 : 128) : 1;
