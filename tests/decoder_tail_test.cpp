@@ -69,6 +69,7 @@ TEST_P(DecoderTailTest, WholeDevice) {
 TEST_P(DecoderTailTest, Heads) {
   for (int64_t H = 1; H <= 5; ++H) {
     for (int64_t B : {1, 3}) check_all_formats(tail(B, H, 3, 29, 31, 19));
+    check_all_formats(tail(2, H, 9, 64, 64, 19));
   }
 }
 
@@ -99,6 +100,7 @@ TEST_P(DecoderTailTest, LongSums) {
     check_sums(LOWBIT_UINT8, 5, 1, 28000, 9);
     check_sums(LOWBIT_INT8, 2, 2, 70000, 5);
     for (lowbit_format activations : {LOWBIT_INT8, LOWBIT_UINT8}) check_sums(activations, 3, 17, 23001, 3);
+    check_sums(LOWBIT_INT8, 1, 20, 9001, 130);  // several panels and tiles of rows, in blocks of K on the cpu
     check_sums(LOWBIT_UINT8, 1, 1, 70000, 9);
     check_sums(LOWBIT_UINT8, 4, 1, 16384, 3);
     check_sums(LOWBIT_UINT8, 5, 1, 16384, 3);
