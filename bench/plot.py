@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Draws what lowbit_cpu_bench measured: docs/performance.svg, and the table in docs/performance.md. `./run bench`
+Or a trace that the profiler wrote.
 
-usage: plot.py [JSON [FOLDER]], build/release/cpu_bench.json and docs where they are not named.
+usage: plot.py [JSON [FOLDER]], build/release/cpu_bench.json and docs where they are not named
+       plot.py --trace JSON PICTURE
 """
 import sys
 from pathlib import Path
 
+import lanes
 import performance
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -155,4 +158,7 @@ def main(source=ROOT / "build/release/cpu_bench.json", folder=ROOT / "docs"):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1:2] == ["--trace"]:
+        lanes.draw(*sys.argv[2:])
+    else:
+        main(*sys.argv[1:])

@@ -11,5 +11,6 @@ void add_generate(CLI::App& program);
 void add_eval(CLI::App& program);
 void add_pack(CLI::App& program);
 void add_op(CLI::App& program);
+void add_profile(CLI::App& program);
 
 }  // namespace cli

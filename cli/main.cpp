@@ -41,12 +41,14 @@ int main(int argc, char** argv) {
         "  lowbit info\n"
         "  lowbit generate --model M.safetensors --prompt 'ROMEO:' --tokens 400 --weights int8\n"
         "  lowbit eval --model M.safetensors --text T.txt --weights ternary --against f32\n"
+        "  lowbit profile --model M.safetensors --weights ternary\n"
         "  lowbit COMMAND --help");
     cli::add_info(program);
     cli::add_generate(program);
     cli::add_eval(program);
     cli::add_pack(program);
     cli::add_op(program);
+    cli::add_profile(program);
     try {
       program.parse(argc, argv);
     } catch (const CLI::Success& help) {  // --help, --version

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
+
 namespace cli {
 
 void BackendOption::add(CLI::App* command) {
@@ -9,9 +11,13 @@ void BackendOption::add(CLI::App* command) {
       ->add_option("--backend", name,
                    "auto, cuda, vulkan, cpu or reference; auto takes the first that works (LOWBIT_BACKEND names it)")
       ->capture_default_str();
+  command->add_option("--profile", profile, "write a trace of the kernels to this file, as LOWBIT_PROFILE does");
 }
 
-lowbit::Device BackendOption::open() const { return lowbit::Device::open({.backend = name.c_str()}); }
+lowbit::Device BackendOption::open() const {
+  if (!profile.empty()) ::setenv("LOWBIT_PROFILE", profile.c_str(), 1);
+  return lowbit::Device::open({.backend = name.c_str()});
+}
 
 void add_model_file(CLI::App* command, std::string& path, std::optional<int64_t>& layers) {
   command->add_option("--model", path, "safetensors file of a Dragon Hatchling: floats, or packed by `lowbit pack`")

@@ -30,6 +30,7 @@ CLI::Option* add_choice(CLI::App* command, const std::string& flag, Value& value
 
 struct BackendOption {
   std::string name = "auto";
+  std::string profile;  // the trace's file; empty: none
   void add(CLI::App* command);
   lowbit::Device open() const;
 };

@@ -1,5 +1,8 @@
 #include "backend.h"
 
+#include <fmt/format.h>
+
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
@@ -125,6 +128,15 @@ Status read_vulkan_handles(const Validator& check, lowbit_device_options* option
   return {};
 }
 
+// LOWBIT_PROFILE: the first device's trace is written to the file it names, the second's to that with ".2", ...
+Status profile_by_environment(Device& device) {
+  static std::atomic<int> opened = 0;
+  const char* name = std::getenv("LOWBIT_PROFILE");
+  if (name == nullptr || *name == '\0') return {};
+  const int number = ++opened;
+  return device.start_profiling(number == 1 ? name : fmt::format("{}.{}", name, number));
+}
+
 }  // namespace
 
 lowbit_status lowbit_device_open(const lowbit_device_options* options, lowbit_device** device) {
@@ -138,6 +150,7 @@ lowbit_status lowbit_device_open(const lowbit_device_options* options, lowbit_de
     if (copy.vulkan != nullptr) LOWBIT_TRY(read_vulkan_handles(check, &copy, &handles));
     auto handle = std::make_unique<lowbit_device>();
     LOWBIT_TRY(open_device(copy, kernel_table(), &handle->device));
+    LOWBIT_TRY(profile_by_environment(*handle->device));
     *device = handle.release();
     return {};
   });
@@ -152,6 +165,18 @@ lowbit_status lowbit_device_get_info(const lowbit_device* device, lowbit_device_
     lowbit_device_info copy{};
     LOWBIT_TRY(read_struct(check, "info", info, &copy));
     *info = device->device->info();
+    return {};
+  });
+}
+
+lowbit_status lowbit_device_get_memory(const lowbit_device* device, lowbit_memory_info* info) {
+  return boundary([&]() -> Status {
+    const Validator check("device_get_memory");
+    if (device == nullptr) return check.fail("device is NULL");
+    lowbit_memory_info copy{};
+    LOWBIT_TRY(read_struct(check, "info", info, &copy));
+    info->in_use = device->device->memory_in_use();
+    info->peak = device->device->memory_peak();
     return {};
   });
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kernel_table.h"
+#include "profiler.h"
 
 namespace lowbit::core {
 
@@ -19,13 +20,43 @@ Device::Device(Backend backend, lowbit_device_info info, std::span<const KernelR
       allow_fallback_(how.allow_fallback != 0),
       guard_(how.guard) {}
 
-Device::~Device() = default;
+Device::~Device() {
+  // Nobody is left to hear of a failure.
+  if (!trace_path_.empty()) static_cast<void>(profiler_->write_trace(trace_path_.c_str(), info_.name));
+}
 
 size_t Device::index_of(const KernelRow& kernel) const { return static_cast<size_t>(&kernel - kernels_.data()); }
 
 KernelState Device::state(const KernelRow& kernel) const { return states_[index_of(kernel)].load(); }
 
 void Device::set_state(const KernelRow& kernel, KernelState state) { states_[index_of(kernel)].store(state); }
+
+Profiler* Device::measured() const {
+  const std::lock_guard lock(profiler_mutex_);
+  return profiler_.get();
+}
+
+Status Device::start_profiling(const std::string& path) {
+  if (!runs_at_once()) {
+    return {LOWBIT_UNSUPPORTED,
+            fmt::format("profile_start: kernels of the {} backend are not measured yet", info_.backend)};
+  }
+  const std::lock_guard lock(profiler_mutex_);
+  if (!profiler_) profiler_ = std::make_unique<Profiler>();
+  if (!path.empty()) {
+    LOWBIT_TRY(profiler_->write_trace(path.c_str(), info_.name));
+    trace_path_ = path;
+  }
+  active_profiler_ = profiler_.get();
+  return {};
+}
+
+void Device::count_memory(size_t size) {
+  const uint64_t in_use = memory_in_use_ += size;
+  uint64_t peak = memory_peak_;
+  while (peak < in_use && !memory_peak_.compare_exchange_weak(peak, in_use)) {
+  }
+}
 
 Memory& Memory::operator=(Memory&& other) noexcept {
   if (this != &other) {
@@ -40,6 +71,7 @@ Memory& Memory::operator=(Memory&& other) noexcept {
 Status Memory::create(std::shared_ptr<Device> device, size_t size, Memory* memory) {
   Memory made;
   LOWBIT_TRY(device->allocate(size, &made.data_));
+  device->count_memory(size);
   made.device_ = std::move(device);
   made.size_ = size;
   *memory = std::move(made);
@@ -47,7 +79,10 @@ Status Memory::create(std::shared_ptr<Device> device, size_t size, Memory* memor
 }
 
 void Memory::reset() noexcept {
-  if (data_ != nullptr) device_->release(data_);
+  if (data_ != nullptr) {
+    device_->release(data_);
+    device_->uncount_memory(size_);
+  }
   data_ = nullptr;
   device_.reset();
 }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@ namespace lowbit::core {
 enum class Backend { cuda, vulkan, cpu, reference };
 
 struct KernelRow;
+class Profiler;
 class Stream;
 
 // What was found about a kernel on this device.
@@ -55,6 +57,22 @@ class Device : public std::enable_shared_from_this<Device> {
   // A stream over the caller's own, which outlives it.
   virtual Status wrap_stream(void* native, std::unique_ptr<Stream>* stream);
 
+  // Whether work has run when its call returns, so that the clock measures kernels.
+  bool runs_at_once() const { return backend_ == Backend::cpu || backend_ == Backend::reference; }
+  // What kernels are measured by; NULL while they are not.
+  Profiler* profiler() const { return active_profiler_.load(std::memory_order_acquire); }
+  // What was measured, also after the end; NULL where nothing ever was.
+  Profiler* measured() const;
+  // With a path, the trace is written there now, empty, and again when the device goes.
+  Status start_profiling(const std::string& path = "");
+  void stop_profiling() { active_profiler_ = nullptr; }
+
+  // Bytes of Memory there are, and the most there were at once.
+  uint64_t memory_in_use() const { return memory_in_use_; }
+  uint64_t memory_peak() const { return memory_peak_; }
+  void count_memory(size_t size);
+  void uncount_memory(size_t size) { memory_in_use_ -= size; }
+
  private:
   size_t index_of(const KernelRow& kernel) const;
 
@@ -64,6 +82,11 @@ class Device : public std::enable_shared_from_this<Device> {
   std::unique_ptr<std::atomic<KernelState>[]> states_;
   bool allow_fallback_;
   lowbit_guard guard_;
+  mutable std::mutex profiler_mutex_;
+  std::unique_ptr<Profiler> profiler_;
+  std::string trace_path_;
+  std::atomic<Profiler*> active_profiler_ = nullptr;
+  std::atomic<uint64_t> memory_in_use_ = 0, memory_peak_ = 0;
 };
 
 // A place in device memory: `data` as a tensor has it, an address or a handle, and bytes from there.
@@ -100,7 +123,7 @@ class Memory {
 // An in-order queue, and the scratch memory of the calls on it.
 class Stream {
  public:
-  explicit Stream(std::shared_ptr<Device> device) : device_(std::move(device)) {}
+  explicit Stream(std::shared_ptr<Device> device) : number(++count_), device_(std::move(device)) {}
   virtual ~Stream() = default;
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
@@ -129,8 +152,11 @@ class Stream {
   const Status& fault() const { return fault_; }
 
   const char* last_kernel = "";
+  const uint64_t number;    // in the order in which the process made them
+  bool is_measured = true;  // by the device's profiler: not what the guard does
 
  private:
+  static inline std::atomic<uint64_t> count_ = 0;
   std::shared_ptr<Device> device_;
   std::vector<Memory> scratch_;
   size_t scratch_used_ = 0;      // of the last piece

@@ -32,7 +32,9 @@ class Rig {
  public:
   static Status create(std::shared_ptr<Device> device, Rig* rig) {
     rig->device_ = std::move(device);
-    return rig->device_->create_stream(&rig->stream_);
+    LOWBIT_TRY(rig->device_->create_stream(&rig->stream_));
+    rig->stream_->is_measured = false;
+    return {};
   }
   Stream& stream() { return *stream_; }
   const std::shared_ptr<Device>& device() { return device_; }

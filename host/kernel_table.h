@@ -20,6 +20,8 @@
 #include "device.h"
 #include "layout.h"
 #include "operations.h"
+#include "profiler.h"
+#include "work.h"
 
 namespace lowbit::core {
 
@@ -89,7 +91,13 @@ template <typename Operation>
 Status launch(Stream& stream, const KernelRow& kernel, const Operation& operation) {
   LOWBIT_TRY(check_ready(stream, kernel));
   stream.last_kernel = kernel.name;
-  return std::get<KernelFunction<Operation>>(kernel.launch)(stream, operation);
+  const auto function = std::get<KernelFunction<Operation>>(kernel.launch);
+  Profiler* const profiler = stream.device().profiler();
+  if (profiler == nullptr || !stream.is_measured) return function(stream, operation);
+  const auto begin = Profiler::Clock::now();
+  LOWBIT_TRY(function(stream, operation));
+  profiler->record(kernel.name, stream.number, begin, Profiler::Clock::now(), work_of(operation));
+  return {};
 }
 
 // Runs it by the first kernel that fits.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "command_test.h"
 #include "lowbit/lowbit.hpp"
@@ -30,8 +31,8 @@ class CliTest : public CommandTest {
 // -------------------------------------------------------------------------------------------------
 
 TEST_F(CliTest, NoCommandOrAnUnknownOne) {
-  expect_failure(Arguments{}, {"a command is missing", "info, generate, eval, pack, op"});
-  expect_failure({"bogus"}, {"'bogus'", "info, generate, eval, pack, op"});
+  expect_failure(Arguments{}, {"a command is missing", "info, generate, eval, pack, op, profile"});
+  expect_failure({"bogus"}, {"'bogus'", "info, generate, eval, pack, op, profile"});
   expect_failure({""}, {"''", "info, generate"});
   expect_failure({"--bogus"}, {"'--bogus'", "info, generate"});
   expect_failure({"op"}, {"a command is missing", "quantize, lowrank, tail, rho-compress, rho-expand"});
@@ -168,15 +169,17 @@ TEST_F(CliTest, MessagesAreOneLineOfText) {
 
 TEST_F(CliTest, HelpNamesEveryOption) {
   const Arguments model = {"--model", "--layers"};
-  const Arguments configuration = model + Arguments{"--weights", "--weight-rule", "--weight-group", "--activations",
-                                                    "--rule",    "--rho",         "--rho-chunk",    "--backend"};
+  const Arguments configuration =
+      model + Arguments{"--weights", "--weight-rule", "--weight-group", "--activations", "--rule",
+                        "--rho",     "--rho-chunk",   "--backend",      "--profile"};
   const Arguments activations = {"--format", "--rule", "--group"},
                   weight = {"--weight", "--weight-format", "--weight-rule", "--weight-group"};
   const std::vector<std::pair<Arguments, Arguments>> commands = {
-      {{}, {"--version", "info", "generate", "eval", "pack", "op"}},
+      {{}, {"--version", "info", "generate", "eval", "pack", "op", "profile"}},
       {{"info"}, {"--backend", "--json"}},
       {{"generate"}, configuration + Arguments{"--prompt", "--tokens", "--temperature", "--top-k", "--seed", "--json"}},
       {{"eval"}, configuration + Arguments{"--text", "--window", "--bytes", "--against", "--json"}},
+      {{"profile"}, configuration + Arguments{"--prompt", "--tokens", "--json"}},
       {{"pack"}, model + Arguments{"--weights", "--weight-rule", "--weight-group", "--output", "--json"}},
       {{"op"}, {"quantize", "lowrank", "tail", "rho-compress", "rho-expand"}},
       {{"op", "quantize"}, activations + Arguments{"--backend", "--input", "--packed", "--scales"}},
@@ -230,6 +233,32 @@ TEST_F(CliTest, GenerateFiguresAsJson) {
   EXPECT_EQ(figures["device"], Device::open().info().name);
   EXPECT_EQ(figures["configuration"],
             "ternary per_channel weights, int8 activations by absmax, int8 rho every 16 tokens");
+}
+
+TEST_F(CliTest, ProfileAsJsonAndAsText) {
+  const Arguments profile = {"profile", "--model", tiny(), "--weights", "int8", "--backend", "cpu", "--tokens", "5"};
+  const json report = json::parse(output_of(profile + Arguments{"--json"}));
+  EXPECT_EQ(report["tokens"], 5);
+  EXPECT_GT(report["memory_peak"], 0);
+  double sum = 0;
+  std::set<std::string> operations;
+  for (const json& kernel : report["kernels"]) {
+    sum += kernel["total_ns"].get<double>();
+    EXPECT_EQ(kernel["count"].get<int>() % 5, 0);
+    const std::string name = kernel["kernel"];
+    operations.insert(name.substr(0, name.find("_a8_")));
+  }
+  EXPECT_EQ(operations, (std::set<std::string>{"decoder_tail", "lowrank_projection", "quantize_pack"}));
+  EXPECT_EQ(report["kernels_ns"], sum);
+  EXPECT_LE(report["kernels_ns"], report["wall_ns"]);
+
+  const std::string text = output_of(profile + Arguments{"--profile", path("trace.json")});
+  for (const char* word : {"median us", "lowrank_projection_a8", "all kernels", "a token", "device memory"}) {
+    EXPECT_NE(text.find(word), std::string::npos) << word << " in: " << text;
+  }
+  EXPECT_GT(json::parse(content("trace.json"))["traceEvents"].size(), 5u);
+  expect_failure(profile + Arguments{"--profile", path("none/trace.json")}, {"none/trace.json", "No such file"});
+  expect_failure(profile + Arguments{"--prompt", ""}, {"--prompt", "empty"});
 }
 
 TEST_F(CliTest, TheSeedDecidesTheText) {

@@ -31,7 +31,8 @@ void CommandTest::TearDown() {
 
 Command CommandTest::command(const Arguments& arguments) const {
   Command command{.arguments = Arguments{LOWBIT_COMMAND} + arguments};
-  for (const char* name : {"LOWBIT_BACKEND", "LOWBIT_CPU_ISA"}) command.environment[name] = std::nullopt;
+  for (const char* name : {"LOWBIT_BACKEND", "LOWBIT_CPU_ISA", "LOWBIT_PROFILE"})
+    command.environment[name] = std::nullopt;
   return command;
 }
 

@@ -233,6 +233,45 @@ typedef struct lowbit_candidate {
 LOWBIT_API lowbit_status lowbit_explain(const lowbit_device* device, const lowbit_query* query,
                                         lowbit_candidate* candidates, size_t* count);
 
+/* ---- Profiling --------------------------------------------------------------------------------------------------- */
+
+/* What a kernel did on a device since its profile was started or reset. Times are nanoseconds; median and p99 are exact to
+ * 1 %. Bytes are those of the operands, each read or written once; operations are those of a projection's sums, a
+ * multiply-add being two, and 0 for other kernels. */
+typedef struct lowbit_profile_entry {
+  const char* kernel; /* static */
+  uint64_t count;
+  double total, minimum, median, p99;
+  double bytes, operations; /* of all launches */
+} lowbit_profile_entry;
+
+/* From now on every launch on the device is measured, but for the parity guard's. Not measured, a launch asks one
+ * question more. LOWBIT_UNSUPPORTED for cuda and vulkan so far. The environment variable LOWBIT_PROFILE starts the profile
+ * of every device when it is opened and is the name of the file that its trace is written to when the last handle of the
+ * device goes; a second device's has ".2" behind it, and so on. A file that cannot be created is LOWBIT_INVALID_ARGUMENT
+ * then. */
+LOWBIT_API lowbit_status lowbit_profile_start(lowbit_device* device);
+/* What was measured stays. */
+LOWBIT_API lowbit_status lowbit_profile_stop(lowbit_device* device);
+/* Forgets it. */
+LOWBIT_API lowbit_status lowbit_profile_reset(lowbit_device* device);
+/* The kernels, the one with the most time first. `count` holds the room in `entries` on entry and the number there are on
+ * return; entries may be NULL when it is 0. */
+LOWBIT_API lowbit_status lowbit_profile_get_entries(const lowbit_device* device, lowbit_profile_entry* entries,
+                                                    size_t* count);
+/* Writes what was measured in the Trace Event Format, which trace viewers open: a lane a stream, microseconds. It holds
+ * the first 2^20 launches; "otherData" says how many it leaves out. LOWBIT_INVALID_ARGUMENT if the file cannot be
+ * written. */
+LOWBIT_API lowbit_status lowbit_profile_write_trace(const lowbit_device* device, const char* path);
+
+/* Memory of the device that buffers, weights and the scratch of streams take. */
+typedef struct lowbit_memory_info {
+  uint32_t struct_size;
+  uint64_t in_use; /* bytes */
+  uint64_t peak;   /* the most that were in use at once since the device was opened */
+} lowbit_memory_info;
+LOWBIT_API lowbit_status lowbit_device_get_memory(const lowbit_device* device, lowbit_memory_info* info);
+
 /* ---- Buffers and streams ----------------------------------------------------------------------------------------- */
 
 /* `size` bytes of device memory, aligned to 64 (vulkan: a buffer that starts there). Contents are undefined. */

@@ -6,6 +6,7 @@
 //   lowbit::quantize_pack(stream, {.group = LOWBIT_PER_TOKEN, .input = ..., .codes = ..., .scales = ...});
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -70,6 +71,25 @@ class Device {
     std::vector<lowbit_candidate> candidates(count);
     check(lowbit_explain(get(), &query, candidates.data(), &count));
     return candidates;
+  }
+
+  void start_profile() const { check(lowbit_profile_start(get())); }
+  void stop_profile() const { check(lowbit_profile_stop(get())); }
+  void reset_profile() const { check(lowbit_profile_reset(get())); }
+  // The kernels that ran, the one with the most time first.
+  std::vector<lowbit_profile_entry> profile() const {
+    size_t count = 0;
+    check(lowbit_profile_get_entries(get(), nullptr, &count));
+    std::vector<lowbit_profile_entry> entries(count);
+    check(lowbit_profile_get_entries(get(), entries.data(), &count));
+    entries.resize(std::min(count, entries.size()));  // kernels that ran meanwhile are left out
+    return entries;
+  }
+  void write_trace(const std::string& path) const { check(lowbit_profile_write_trace(get(), path.c_str())); }
+  lowbit_memory_info memory() const {
+    lowbit_memory_info info{.struct_size = sizeof(info)};
+    check(lowbit_device_get_memory(get(), &info));
+    return info;
   }
   lowbit_device* get() const { return handle_.get(); }
 

@@ -1,0 +1,190 @@
+#include "profiler.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <system_error>
+
+#include "call.h"
+#include "device.h"
+
+namespace lowbit::core {
+namespace {
+
+// A JSON string's inside.
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+double microseconds(int64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e3; }
+
+}  // namespace
+
+// Durations below 2^(kBits + 1) have a bucket each; above, the kBits bits below the first choose one of 64 for each power
+// of two.
+size_t Durations::bucket_of(uint64_t duration) {
+  const int shift = std::max(0, static_cast<int>(std::bit_width(duration)) - kBits - 1);
+  return static_cast<size_t>(shift) * (size_t{1} << kBits) + static_cast<size_t>(duration >> shift);
+}
+
+double Durations::middle_of(size_t bucket) {
+  const size_t width = size_t{1} << kBits;
+  const size_t shift = bucket < 2 * width ? 0 : bucket / width - 1;
+  const double first = std::ldexp(static_cast<double>(bucket - shift * width), static_cast<int>(shift));
+  return first + (std::ldexp(1.0, static_cast<int>(shift)) - 1) / 2;
+}
+
+void Durations::add(int64_t nanoseconds) {
+  const size_t bucket = bucket_of(static_cast<uint64_t>(std::max<int64_t>(nanoseconds, 0)));
+  if (bucket >= counts_.size()) counts_.resize(bucket + 1);
+  ++counts_[bucket];
+  ++count_;
+}
+
+double Durations::quantile(double share) const {
+  const auto wanted = std::max<uint64_t>(1, static_cast<uint64_t>(std::ceil(share * static_cast<double>(count_))));
+  uint64_t seen = 0;
+  for (size_t bucket = 0; bucket < counts_.size(); ++bucket) {
+    seen += counts_[bucket];
+    if (seen >= wanted) return middle_of(bucket);
+  }
+  return 0;
+}
+
+void Profiler::record(const char* kernel, uint64_t stream, Clock::time_point begin, Clock::time_point end,
+                      const Work& work) {
+  const int64_t duration = std::chrono::nanoseconds(end - begin).count();
+  const std::lock_guard lock(mutex_);
+  auto [found, is_new] = totals_.try_emplace(kernel);
+  lowbit_profile_entry& entry = found->second.entry;
+  if (is_new) entry = {.kernel = kernel, .minimum = static_cast<double>(duration)};
+  ++entry.count;
+  entry.total += static_cast<double>(duration);
+  entry.minimum = std::min(entry.minimum, static_cast<double>(duration));
+  entry.bytes += work.bytes;
+  entry.operations += work.operations;
+  found->second.durations.add(duration);
+  if (events_.size() == kMostEvents) {
+    ++left_out_;
+  } else {
+    events_.push_back({kernel, stream, std::chrono::nanoseconds(begin - start_).count(), duration, work});
+  }
+}
+
+std::vector<lowbit_profile_entry> Profiler::entries() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<lowbit_profile_entry> entries;
+  for (const auto& [name, totals] : totals_) {
+    lowbit_profile_entry entry = totals.entry;
+    entry.median = totals.durations.quantile(0.5);
+    entry.p99 = totals.durations.quantile(0.99);
+    entries.push_back(entry);
+  }
+  std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.total > b.total; });
+  return entries;
+}
+
+void Profiler::reset() {
+  const std::lock_guard lock(mutex_);
+  start_ = Clock::now();
+  totals_.clear();
+  events_.clear();
+  left_out_ = 0;
+}
+
+Status Profiler::write_trace(const char* path, std::string_view process) const {
+  const std::lock_guard lock(mutex_);
+  std::string text =
+      fmt::format("{{\"displayTimeUnit\":\"ns\",\"otherData\":{{\"left_out\":{}}},\"traceEvents\":[\n", left_out_);
+  text += fmt::format("{{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":1,\"args\":{{\"name\":\"{}\"}}}}",
+                      escaped(process));
+  std::map<uint64_t, size_t> lanes;
+  for (const Event& e : events_) {
+    const auto [lane, is_new] = lanes.try_emplace(e.stream, lanes.size() + 1);
+    if (is_new) {
+      text += fmt::format(
+          ",\n{{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":{},\"args\":{{\"name\":\"stream {}\"}}}}",
+          lane->second, lane->second);
+    }
+    text += fmt::format(
+        ",\n{{\"name\":\"{}\",\"cat\":\"kernel\",\"ph\":\"X\",\"pid\":1,\"tid\":{},\"ts\":{:.3f},\"dur\":{:.3f},"
+        "\"args\":{{\"bytes\":{:.0f},\"operations\":{:.0f}}}}}",
+        e.kernel, lane->second, microseconds(e.begin), microseconds(e.duration), e.work.bytes, e.work.operations);
+  }
+  text += "\n]}\n";
+  const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path, "wb"), std::fclose);
+  bool written = file && std::fwrite(text.data(), 1, text.size(), file.get()) == text.size();
+  written = written && std::fflush(file.get()) == 0;
+  if (written) return {};
+  return {LOWBIT_INVALID_ARGUMENT,
+          fmt::format("the trace cannot be written to {}: {}", path, std::generic_category().message(errno))};
+}
+
+}  // namespace lowbit::core
+
+using namespace lowbit::core;
+
+lowbit_status lowbit_profile_start(lowbit_device* device) {
+  return boundary([&] {
+    return device == nullptr ? Validator("profile_start").fail("device is NULL") : device->device->start_profiling();
+  });
+}
+
+lowbit_status lowbit_profile_stop(lowbit_device* device) {
+  return boundary([&]() -> Status {
+    if (device == nullptr) return Validator("profile_stop").fail("device is NULL");
+    device->device->stop_profiling();
+    return {};
+  });
+}
+
+lowbit_status lowbit_profile_reset(lowbit_device* device) {
+  return boundary([&]() -> Status {
+    if (device == nullptr) return Validator("profile_reset").fail("device is NULL");
+    if (Profiler* profiler = device->device->measured()) profiler->reset();
+    return {};
+  });
+}
+
+lowbit_status lowbit_profile_get_entries(const lowbit_device* device, lowbit_profile_entry* entries, size_t* count) {
+  return boundary([&]() -> Status {
+    const Validator check("profile_get_entries");
+    if (device == nullptr) return check.fail("device is NULL");
+    if (count == nullptr) return check.fail("count is NULL");
+    if (entries == nullptr && *count != 0) return check.fail("entries is NULL, but count is {}", *count);
+    const Profiler* profiler = device->device->measured();
+    const std::vector<lowbit_profile_entry> found =
+        profiler == nullptr ? std::vector<lowbit_profile_entry>() : profiler->entries();
+    std::copy_n(found.begin(), std::min(*count, found.size()), entries);
+    *count = found.size();
+    return {};
+  });
+}
+
+lowbit_status lowbit_profile_write_trace(const lowbit_device* device, const char* path) {
+  return boundary([&]() -> Status {
+    const Validator check("profile_write_trace");
+    if (device == nullptr) return check.fail("device is NULL");
+    if (path == nullptr) return check.fail("path is NULL");
+    const Profiler* profiler = device->device->measured();
+    if (profiler == nullptr) return check.fail("the device has no profile: start one before");
+    return profiler->write_trace(path, device->device->info().name);
+  });
+}
