@@ -1,0 +1,86 @@
+# What `cmake --install` installs, how CMake and pkg-config find it, and the Debian package. Installed files name each other
+# by relative paths, so that the tree may move.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+# Versions are semantic: before 1.0 each minor one has its own binary interface, afterwards each major one.
+set(abi_version ${PROJECT_VERSION_MAJOR})
+set(compatibility SameMajorVersion)
+if(PROJECT_VERSION_MAJOR EQUAL 0)
+  set(abi_version 0.${PROJECT_VERSION_MINOR})
+  set(compatibility SameMinorVersion)
+endif()
+set_target_properties(lowbit PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${abi_version})
+
+# What linking the static library takes besides it: packages of CMake, packages of pkg-config, and plain libraries.
+set(cmake_requires "")
+set(pc_requires "")
+set(pc_libs "")
+set(cxx_runtime "")
+if(NOT BUILD_SHARED_LIBS)
+  if(NOT LOWBIT_STANDALONE)
+    list(APPEND cmake_requires fmt)
+    list(APPEND pc_requires fmt)
+  endif()
+  if(LOWBIT_HAVE_CUDA)
+    list(APPEND cmake_requires CUDAToolkit)
+    list(APPEND pc_libs -L${CUDAToolkit_LIBRARY_DIR} -lcudart_static -lrt)
+  endif()
+  set(cxx_runtime ${CMAKE_CXX_IMPLICIT_LINK_LIBRARIES})
+  list(REMOVE_ITEM cxx_runtime ${CMAKE_C_IMPLICIT_LINK_LIBRARIES})
+  list(REMOVE_DUPLICATES cxx_runtime)
+  set(names ${OpenMP_CXX_LIB_NAMES} ${CMAKE_DL_LIBS} ${cxx_runtime})
+  list(REMOVE_DUPLICATES names)
+  list(TRANSFORM names PREPEND -l REGEX "^[^/]")  # a toolchain may give paths
+  list(APPEND pc_libs ${names})
+endif()
+list(JOIN pc_requires ", " pc_requires)
+list(JOIN pc_libs " " pc_libs)
+
+set(components cpu reference)
+if(LOWBIT_HAVE_VULKAN)
+  list(PREPEND components vulkan)
+endif()
+if(LOWBIT_HAVE_CUDA)
+  list(PREPEND components cuda)
+endif()
+
+set(cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/lowbit)
+set(pc_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
+  BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX}/${pc_dir} OUTPUT_VARIABLE prefix_from_pc)
+configure_package_config_file(cmake/lowbit-config.cmake.in ${PROJECT_BINARY_DIR}/lowbit-config.cmake
+  INSTALL_DESTINATION ${cmake_dir} NO_SET_AND_CHECK_MACRO NO_CHECK_REQUIRED_COMPONENTS_MACRO)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/lowbit-config-version.cmake COMPATIBILITY ${compatibility})
+configure_file(cmake/lowbit.pc.in ${PROJECT_BINARY_DIR}/lowbit.pc @ONLY)
+
+install(TARGETS lowbit EXPORT lowbit-targets FILE_SET HEADERS)
+install(EXPORT lowbit-targets NAMESPACE lowbit:: DESTINATION ${cmake_dir})
+install(FILES ${PROJECT_BINARY_DIR}/lowbit-config.cmake ${PROJECT_BINARY_DIR}/lowbit-config-version.cmake
+  DESTINATION ${cmake_dir})
+install(FILES ${PROJECT_BINARY_DIR}/lowbit.pc DESTINATION ${pc_dir})
+install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+if(LOWBIT_BUILD_TOOLS)
+  if(BUILD_SHARED_LIBS)
+    file(RELATIVE_PATH lib_from_bin ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
+    set_target_properties(lowbit_cli PROPERTIES INSTALL_RPATH $ORIGIN/${lib_from_bin})
+  endif()
+  install(TARGETS lowbit_cli)
+endif()
+
+# `cpack -G DEB`: one package with all of it.
+if(PROJECT_IS_TOP_LEVEL)
+  find_program(LOWBIT_DPKG_SHLIBDEPS dpkg-shlibdeps)
+  set(CPACK_PACKAGE_CONTACT "The lowbit maintainers")
+  set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+  set(CPACK_STRIP_FILES ON)
+  set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+  set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
+  if(LOWBIT_DPKG_SHLIBDEPS)
+    set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+  endif()
+  if(pc_requires)
+    set(CPACK_DEBIAN_PACKAGE_DEPENDS libfmt-dev)  # to link the static library
+  endif()
+  include(CPack)
+endif()
