@@ -68,9 +68,10 @@ Status quantized(Stream& stream, const lowbit_activations& input, lowbit_group p
   }
   const RowGroups groups = row_groups(input.values, input.group == LOWBIT_PER_TENSOR ? LOWBIT_PER_TENSOR : per_token);
   const int64_t words = ceil_div(row_length(input.values), LOWBIT_CODES_PER_WORD);
+  const QuantizedSize size(row_count(input.values), row_length(input.values), groups.count);
   Location codes, scales;
-  LOWBIT_TRY(stream.scratch(sizeof(uint32_t) * static_cast<size_t>(row_count(input.values) * words), &codes));
-  LOWBIT_TRY(stream.scratch(sizeof(float) * static_cast<size_t>(groups.count), &scales));
+  LOWBIT_TRY(stream.scratch(size.codes, &codes));
+  LOWBIT_TRY(stream.scratch(size.scales, &scales));
   operand->values = scratch_tensor(codes, LOWBIT_TYPE_I32, input.values, words);
   operand->scales = {.data = scales.data,
                      .offset = scales.offset,

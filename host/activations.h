@@ -21,6 +21,14 @@ inline bool is_packed(const lowbit_activations& input) { return input.values.typ
 // ProjectionSize::box_rows of `input` [B, Hi, T, n], or of the codes that quantized() will make of it.
 int64_t box_rows(const lowbit_activations& input);
 
+// Bytes of the codes and of the scales that quantized() makes of `rows` rows of n floats in `groups` groups.
+struct QuantizedSize {
+  QuantizedSize(int64_t rows, int64_t n, int64_t groups)
+      : codes(sizeof(uint32_t) * static_cast<size_t>(rows * ceil_div(n, LOWBIT_CODES_PER_WORD))),
+        scales(sizeof(float) * static_cast<size_t>(groups)) {}
+  size_t codes, scales;
+};
+
 // The operand that a kernel reads: packed codes as they came, floats of format f32 as they came, other floats quantised
 // into the stream's scratch. `per_token` is the grouping that per_token means for this operation.
 Status quantized(Stream& stream, const lowbit_activations& input, lowbit_group per_token, ActivationOperand* operand);

@@ -104,8 +104,7 @@ Status Stream::begin() {
 }
 
 Status Stream::scratch(size_t size, Location* memory) {
-  constexpr size_t kAlignment = 64;
-  size = (size + kAlignment - 1) / kAlignment * kAlignment;
+  size = scratch_piece(size);
   if (scratch_.empty() || scratch_.back().size() - scratch_used_ < size) {
     if (is_capturing()) {
       return {LOWBIT_NOT_READY,

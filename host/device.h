@@ -120,6 +120,12 @@ class Memory {
   size_t size_ = 0;
 };
 
+// What a piece of `size` bytes takes of a stream's scratch, so that the next is aligned too.
+constexpr size_t scratch_piece(size_t size) {
+  constexpr size_t kAlignment = 64;
+  return (size + kAlignment - 1) / kAlignment * kAlignment;
+}
+
 // An in-order queue, and the scratch memory of the calls on it.
 class Stream {
  public:

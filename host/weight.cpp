@@ -11,12 +11,12 @@ namespace {
 Status check_desc(const Validator& check, const lowbit_weight_desc& d) {
   LOWBIT_TRY(check.member("operation", d.operation, {LOWBIT_LOWRANK_PROJECTION, LOWBIT_DECODER_TAIL}));
   LOWBIT_TRY(check.member("format", d.format, {LOWBIT_INT8, LOWBIT_TERNARY, LOWBIT_BINARY}));
-  int64_t count = 0;
-  if (d.heads < 1 || d.rows < 1 || d.columns < 1 || __builtin_mul_overflow(d.heads, d.rows, &count) ||
-      __builtin_mul_overflow(count, d.columns, &count) || count > int64_t{1} << 48) {
+  const std::optional<int64_t> valid_count = weight_count(d.heads, d.rows, d.columns);
+  if (!valid_count) {
     return check.fail("heads x rows x columns is {} x {} x {}, each must be at least 1 and the product at most 2^48",
                       d.heads, d.rows, d.columns);
   }
+  const int64_t count = *valid_count;
   if (d.packed == nullptr) return check.fail("packed is NULL");
   if (d.scales == nullptr) return check.fail("scales is NULL");
   const auto needed = static_cast<uint64_t>(packed_size(d.format, count));
@@ -24,8 +24,7 @@ Status check_desc(const Validator& check, const lowbit_weight_desc& d) {
     return check.fail("packed_size is {}, {} weights in {} take {} bytes", d.packed_size, count, name_of(d.format),
                       needed);
   }
-  // A scale an output: the tail's outputs are summed over the heads.
-  const int64_t channels = d.operation == LOWBIT_DECODER_TAIL ? d.columns : d.heads * d.columns;
+  const int64_t channels = channel_count(d.operation, {d.heads, d.rows, d.columns});
   if (d.scale_count != 1 && d.scale_count != static_cast<uint64_t>(channels)) {
     return check.fail("scale_count is {}, it may be 1 or {}", d.scale_count, channels);
   }
@@ -40,6 +39,23 @@ Status check_desc(const Validator& check, const lowbit_weight_desc& d) {
 }
 
 }  // namespace
+
+std::optional<int64_t> weight_count(int64_t heads, int64_t rows, int64_t columns) {
+  int64_t count = 0;
+  if (heads < 1 || rows < 1 || columns < 1 || __builtin_mul_overflow(heads, rows, &count) ||
+      __builtin_mul_overflow(count, columns, &count) || count > int64_t{1} << 48) {
+    return {};
+  }
+  return count;
+}
+
+// The best kernel for codes decides; those for other activations read its layout too.
+Status choose_layout(const Device& device, lowbit_operation operation, lowbit_format format, Layout* layout) {
+  const KernelRow* kernel = nullptr;
+  LOWBIT_TRY(choose(device, {operation, {}, format, {}}, &kernel));
+  *layout = kernel->preferred_layout();
+  return {};
+}
 
 Status Weight::upload(std::shared_ptr<Device> device, const lowbit_weight_desc& d, Layout layout,
                       std::unique_ptr<Weight>* weight) {
@@ -68,13 +84,11 @@ Status Weight::upload(std::shared_ptr<Device> device, const lowbit_weight_desc& 
 Status Weight::prepare(std::shared_ptr<Device> device, const lowbit_weight_desc& desc,
                        std::unique_ptr<Weight>* weight) {
   LOWBIT_TRY(check_desc(Validator("weight_prepare"), desc));
-  const Request any_activations{desc.operation, {}, desc.format, {}};
-  LOWBIT_TRY(guard(device, any_activations));
+  LOWBIT_TRY(guard(device, {desc.operation, {}, desc.format, {}}));
   LOWBIT_TRY(guard(device, {LOWBIT_QUANTIZE_PACK, {}, {}, {}}));  // of float activations
-  // The best kernel for codes decides on the layout; those for other activations read it too.
-  const KernelRow* kernel = nullptr;
-  LOWBIT_TRY(choose(*device, any_activations, &kernel));
-  return upload(std::move(device), desc, kernel->preferred_layout(), weight);
+  Layout layout;
+  LOWBIT_TRY(choose_layout(*device, desc.operation, desc.format, &layout));
+  return upload(std::move(device), desc, layout, weight);
 }
 
 }  // namespace lowbit::core

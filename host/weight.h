@@ -1,11 +1,24 @@
 // A packed weight in device memory, in the layout that the device's kernel reads.
 #pragma once
 
+#include <optional>
+
 #include "device.h"
 #include "kernel_table.h"
 #include "layout.h"
 
 namespace lowbit::core {
+
+// H * K * N, where each is at least 1 and the product at most 2^48, the most that a weight may have.
+std::optional<int64_t> weight_count(int64_t heads, int64_t rows, int64_t columns);
+
+// Channels, each with a scale where the scales are per channel: the outputs. The tail's are summed over the heads.
+constexpr int64_t channel_count(lowbit_operation operation, const WeightShape& s) {
+  return operation == LOWBIT_DECODER_TAIL ? s.N : s.H * s.N;
+}
+
+// The layout that a weight of the operation is prepared in on this device.
+Status choose_layout(const Device& device, lowbit_operation operation, lowbit_format format, Layout* layout);
 
 class Weight {
  public:

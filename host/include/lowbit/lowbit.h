@@ -445,6 +445,142 @@ typedef struct lowbit_rho_expand_args {
 } lowbit_rho_expand_args;
 LOWBIT_API lowbit_status lowbit_rho_expand(lowbit_stream* stream, const lowbit_rho_expand_args* args);
 
+/* ---- Plans ------------------------------------------------------------------------------------------------------- */
+
+/* How a Hatchling is to be computed on a device, and what memory that takes, in the words of burn_dragon, which trains
+ * such models. D is the embedding's width, H the heads, N the latent width of a head, V the vocabulary, B texts at once
+ * and T tokens of each in a call. The modules that may be low-bit are three weights, which all layers share:
+ *   x         encoder    [H, D, N]  lowrank_projection of x      [B, 1, T, D]
+ *   y         encoder_v  [H, D, N]  lowrank_projection of ln(a)  [B, H, T, D]
+ *   residual  decoder    [H*N, D]   decoder_tail of xs * ys      [B, H, T, N] */
+typedef enum lowbit_module LOWBIT_INT32 {
+  LOWBIT_MODULE_X = 1 << 0,
+  LOWBIT_MODULE_Y = 1 << 1,
+  LOWBIT_MODULE_RESIDUAL = 1 << 2
+} lowbit_module;
+
+/* What is wished for, and what there is of it. */
+typedef struct lowbit_plan_config {
+  uint32_t struct_size;
+  int32_t enabled; /* non-zero: quantise; at least one module is then a target */
+  /* The weights' formats: int8, ternary, binary; f32 leaves the module in floats, it is no target. */
+  lowbit_format x;
+  lowbit_format y;
+  lowbit_format residual;
+  lowbit_format activations; /* of all targets: int8, int4, uint8, f32 */
+  int32_t training_kernels;  /* non-zero: a forward pass for training is wanted */
+  uint32_t packed;           /* the modules (lowbit_module bits) whose weights are there in packed form */
+} lowbit_plan_config;
+
+typedef struct lowbit_capabilities {
+  uint32_t struct_size;
+  int32_t native_projections; /* non-zero: kernels of the device's own for the projections of every target */
+  int32_t training_kernels;   /* non-zero: kernels whose gradients are there too */
+} lowbit_capabilities;
+
+typedef enum lowbit_runtime LOWBIT_INT32 {
+  LOWBIT_FAKE_QUANT_REFERENCE = 0,          /* floats, rounded to what the codes could say */
+  LOWBIT_PACKED_REFERENCE = 1,              /* packed weights, by the backend `reference` */
+  LOWBIT_PACKED_NATIVE_INFERENCE = 2,       /* packed weights, by the device's kernels */
+  LOWBIT_PACKED_NATIVE_TRAINING_FORWARD = 3 /* likewise, in a forward pass whose gradients are taken */
+} lowbit_runtime;
+
+typedef enum lowbit_fallback_reason LOWBIT_INT32 {
+  LOWBIT_FALLBACK_NONE = 0,
+  LOWBIT_QUANT_DISABLED = 1,
+  LOWBIT_MISSING_PACKED_ARTIFACTS = 2,
+  LOWBIT_NATIVE_LOW_BIT_UNAVAILABLE = 3
+} lowbit_fallback_reason;
+
+/* "fake_quant_reference", "none". Static; NULL for a number that is none. */
+LOWBIT_API const char* lowbit_runtime_name(lowbit_runtime runtime);
+LOWBIT_API const char* lowbit_fallback_reason_name(lowbit_fallback_reason reason);
+
+typedef struct lowbit_plan {
+  uint32_t struct_size;
+  lowbit_runtime runtime;
+  lowbit_fallback_reason fallback_reason;
+} lowbit_plan;
+
+/* What the device can do of the configuration. native_projections: its backend is not `reference`, and for each target
+ * the kernel table has a row of that backend for the module's operation, these weights and these activations, whose
+ * features are there and which the parity guard has not barred; a configuration that is not enabled has no target, and
+ * gets 0. training_kernels is 0 on every device as long as lowbit has no gradients. */
+LOWBIT_API lowbit_status lowbit_device_get_capabilities(const lowbit_device* device, const lowbit_plan_config* config,
+                                                        lowbit_capabilities* capabilities);
+
+/* A function of its arguments alone, without a device. The first that matches:
+ *   not enabled                                       fake_quant_reference            quant_disabled
+ *   training kernels wanted, and had by the device
+ *     and by x's format, which is not ternary         packed_native_training_forward  none
+ *   no target is packed                               fake_quant_reference            missing_packed_artifacts
+ *   native projections                                packed_native_inference         none
+ *   otherwise                                         packed_reference                native_low_bit_unavailable
+ * Targets that are not packed where others are stay floats. */
+LOWBIT_API lowbit_status lowbit_plan_choose(const lowbit_plan_config* config, const lowbit_capabilities* capabilities,
+                                            lowbit_plan* plan);
+
+/* How large a model is, and how it is used. Every size is at least 1, and H*N*D at most 2^48. */
+typedef struct lowbit_model {
+  uint32_t struct_size;
+  int32_t training;          /* non-zero: gradients will be taken */
+  int64_t layers;            /* they share the weights, not rho */
+  int64_t embedding;         /* D */
+  int64_t heads;             /* H */
+  int64_t latent;            /* N */
+  int64_t vocabulary;        /* V */
+  int64_t batch;             /* B */
+  int64_t tokens;            /* T */
+  lowbit_format rho;         /* int8, ternary, binary; f32: not compressed */
+  lowbit_group weight_group; /* of the packed weights' scales: per_tensor, per_channel */
+} lowbit_model;
+
+typedef enum lowbit_memory_basis LOWBIT_INT32 {
+  LOWBIT_MEMORY_COMPUTED = 0,  /* the caller's own memory, by the formula alone */
+  LOWBIT_MEMORY_ALLOCATED = 1, /* what lowbit allocates, to the byte */
+  LOWBIT_MEMORY_AT_LEAST = 2   /* likewise, but kernels may take more */
+} lowbit_memory_basis;
+
+typedef struct lowbit_memory_bucket {
+  uint64_t size; /* bytes */
+  lowbit_memory_basis basis;
+} lowbit_memory_bucket;
+
+/* Where `config` is not enabled no module is packed; those that count as packed are the targets in config.packed. */
+typedef struct lowbit_memory_estimate {
+  uint32_t struct_size;
+  /* Computed: 4 bytes for each of the embedding's V*D, lm_head's D*V, and the H*N*D of each module that is not packed;
+   * of every module when training. */
+  lowbit_memory_bucket master_weights;
+  /* Allocated: the sum of lowbit_weight_size() over the packed modules, in the layouts that the device prepares them
+   * in. A kernel that the parity guard bars afterwards may change them: warm up before. */
+  lowbit_memory_bucket packed_weights;
+  /* Computed: 4 bytes for each of the floats of a layer and of the logits, B*T*(2*D + H*D + 3*H*N + V), as examples/bdh
+   * has them of one token: x and its update, a, xs, rope(xs) and ys. Scores of a recurrence that is computed without
+   * rho are not in it. */
+  lowbit_memory_bucket activations;
+  /* Computed: what the weights' gradients need of the forward pass, the projections' inputs as floats:
+   * 4*layers*B*T*(D + H*D + H*N) bytes when training, else 0. */
+  lowbit_memory_bucket saved_activations;
+  /* Of each text, layer and head a matrix [N, D]. Allocated, where it is compressed, each by itself:
+   * layers*B*H*(lowbit_rho_packed_size(rho, N*D) + 4*lowbit_rho_block_count(N*D)) bytes of buffers. Computed, as f32:
+   * 4*layers*B*H*N*D. */
+  lowbit_memory_bucket rho;
+  /* The stream's scratch that keeps the projections of packed modules from allocating once it is reserved, their inputs
+   * floats that they quantise per token: codes and scales, each piece whole multiples of 64 bytes; the most of
+   *   x         4*B*T*ceil(D/4)    and  4*B*T
+   *   y         4*B*H*T*ceil(D/4)  and  4*B*H*T
+   *   residual  4*B*H*T*ceil(N/4)  and  4*B*T
+   * or 0 for activations f32. Allocated for the backend `reference`. At least for the others, whose kernels take
+   * scratch of their own by their way, caches and threads: lowbit_stream_scratch_size() after a trial run has it. */
+  lowbit_memory_bucket workspace;
+} lowbit_memory_estimate;
+
+/* Allocates nothing and runs nothing. LOWBIT_INVALID_ARGUMENT also for a bucket of 2^62 bytes or more,
+ * LOWBIT_UNSUPPORTED where the device has no kernel for a packed module. */
+LOWBIT_API lowbit_status lowbit_estimate_memory(const lowbit_device* device, const lowbit_model* model,
+                                                const lowbit_plan_config* config, lowbit_memory_estimate* estimate);
+
 #ifdef __cplusplus
 }
 #endif

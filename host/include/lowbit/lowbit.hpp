@@ -91,6 +91,19 @@ class Device {
     check(lowbit_device_get_memory(get(), &info));
     return info;
   }
+  lowbit_capabilities capabilities(lowbit_plan_config config) const {
+    config.struct_size = sizeof(config);
+    lowbit_capabilities capabilities{.struct_size = sizeof(capabilities)};
+    check(lowbit_device_get_capabilities(get(), &config, &capabilities));
+    return capabilities;
+  }
+  lowbit_memory_estimate estimate_memory(lowbit_model model, lowbit_plan_config config) const {
+    model.struct_size = sizeof(model);
+    config.struct_size = sizeof(config);
+    lowbit_memory_estimate estimate{.struct_size = sizeof(estimate)};
+    check(lowbit_estimate_memory(get(), &model, &config, &estimate));
+    return estimate;
+  }
   lowbit_device* get() const { return handle_.get(); }
 
  private:
@@ -215,6 +228,15 @@ inline void rho_compress(const Stream& stream, const lowbit_rho_compress_args& a
 }
 inline void rho_expand(const Stream& stream, const lowbit_rho_expand_args& args) {
   detail::call(lowbit_rho_expand, stream, args);
+}
+
+// The plan for a configuration on whatever has these capabilities.
+inline lowbit_plan choose_plan(lowbit_plan_config config, lowbit_capabilities capabilities) {
+  config.struct_size = sizeof(config);
+  capabilities.struct_size = sizeof(capabilities);
+  lowbit_plan plan{.struct_size = sizeof(plan)};
+  check(lowbit_plan_choose(&config, &capabilities, &plan));
+  return plan;
 }
 
 }  // namespace lowbit
