@@ -21,8 +21,8 @@ Device::Device(Backend backend, lowbit_device_info info, std::span<const KernelR
       guard_(how.guard) {}
 
 Device::~Device() {
-  // Nobody is left to hear of a failure.
-  if (!trace_path_.empty()) static_cast<void>(profiler_->write_trace(trace_path_.c_str(), info_.name));
+  // A failure is only in lowbit_last_error(): nobody is left to return it to.
+  if (!trace_path_.empty()) boundary([&] { return profiler_->write_trace(trace_path_.c_str(), info_.name); });
 }
 
 size_t Device::index_of(const KernelRow& kernel) const { return static_cast<size_t>(&kernel - kernels_.data()); }

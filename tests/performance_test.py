@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
+import lanes  # noqa: E402
 import performance  # noqa: E402
 
 CONTEXT = {"instruction_sets": "scalar avx2"}
@@ -73,6 +74,21 @@ class PerformanceTest(unittest.TestCase):
         text = performance.markdown(context, runs)
         for words in ("many rows, int8", "one row, binary", "1 to 32 rows, ternary", "decoder tail", "rho_compress"):
             self.assertIn(words, text)
+
+
+class LanesTest(unittest.TestCase):
+    def test_reads_launches_and_the_names_of_streams(self):
+        events = [{"name": "process_name", "ph": "M", "pid": 1, "args": {"name": "cpu"}},
+                  {"name": "thread_name", "ph": "M", "pid": 1, "tid": 2, "args": {"name": "stream 2"}},
+                  {"name": "kernel", "ph": "X", "pid": 1, "tid": 2, "ts": 1.5, "dur": 0.25}]
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "trace.json"
+            path.write_text(json.dumps({"traceEvents": events}), encoding="utf-8")
+            self.assertEqual(lanes.read(path), ([(2, "kernel", 1.5, 0.25)], {2: "stream 2"}))
+
+    def test_takes_the_middle(self):
+        self.assertEqual(lanes.middle(list(range(10)), 4), [3, 4, 5, 6])
+        self.assertEqual(lanes.middle([1, 2], 4), [1, 2])
 
 
 if __name__ == "__main__":

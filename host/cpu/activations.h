@@ -68,7 +68,7 @@ Status place_rows(Stream& stream, const ActivationOperand& operand, int64_t coun
   const int64_t distance_given = 4 * operand.values.row_stride;
   // Many rows of a tile may lie so that they share a cache line's place: they had better be copied.
   const bool in_place = kBytes == 1 && kTileRows <= 8 && in_order && segments == 1 && padded == depth;
-  // No power of two.
+  // Of copies no power of two, for the same reason.
   const int64_t stride = in_place ? distance_given : padded * kBytes + 64;
   const int parts = cpu::parts_for(stream, count, 0.1 * static_cast<double>(count * padded));
   Location codes, results, spare;

@@ -1,7 +1,7 @@
 // decoder_tail over rows of weights, for one token, whose heads are one long sum: the latents that are not zero are
-// gathered first, and only their weights are read, four rows at a time, interleaved in registers into words. The rows are short
-// and lie anywhere, which no prefetcher of hardware foresees: while a batch is added, the next is fetched (2.2 times as
-// fast, at 6 % as at 100 %). Floor: bytes of those rows / read speed.
+// gathered first, and only their weights are read, four rows at a time, interleaved in registers into words. The rows
+// are short and lie anywhere, which no prefetcher of hardware foresees: while a batch is added, the next is fetched (1.5
+// to 3.2 times as fast where 6 % are not zero, 1.3 to 2.5 times where none is). Floor: bytes of those rows / read speed.
 #include "cpu/activations.h"
 #include "cpu/epilogue.h"
 #include "cpu/kernels.h"
