@@ -38,14 +38,15 @@ bool same_text(std::string_view a, std::string_view b) {
 Status find_devices(int* count) {
   int driver = 0;
   cudaDriverGetVersion(&driver);
-  if (driver == 0) return {LOWBIT_UNAVAILABLE, "no_driver: libcuda.so.1 cannot be loaded"};
+  if (driver == 0) return unavailable(LOWBIT_FALLBACK_NO_DRIVER, "libcuda.so.1 cannot be loaded");
   if (driver / 1000 < CUDART_VERSION / 1000) {
-    return {LOWBIT_UNAVAILABLE, fmt::format("driver_too_old: the driver knows CUDA {}.{}, this build needs {}.0",
-                                            driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000)};
+    return unavailable(LOWBIT_FALLBACK_DRIVER_TOO_OLD,
+                       fmt::format("the driver knows CUDA {}.{}, this build needs {}.0", driver / 1000,
+                                   driver % 1000 / 10, CUDART_VERSION / 1000));
   }
   const cudaError_t error = cudaGetDeviceCount(count);
   if (error == cudaErrorNoDevice || (error == cudaSuccess && *count == 0)) {
-    return {LOWBIT_UNAVAILABLE, "no_device: the driver finds no CUDA device"};
+    return unavailable(LOWBIT_FALLBACK_NO_DEVICE, "the driver finds no CUDA device");
   }
   return check(error, "counting the CUDA devices");
 }
@@ -67,7 +68,8 @@ Status find_device(const char* wanted, int count, int* ordinal, cudaDeviceProp* 
     }
     there += fmt::format("{}{} ({}, {}, {})", i == 0 ? "" : "; ", i, properties->name, uuid, pci);
   }
-  return {LOWBIT_UNAVAILABLE, fmt::format("no_device: the cuda backend has no device '{}', it has {}", wanted, there)};
+  return unavailable(LOWBIT_FALLBACK_NO_DEVICE,
+                     fmt::format("the cuda backend has no device '{}', it has {}", wanted, there));
 }
 
 uint64_t features_of(const cudaDeviceProp& properties) {
@@ -95,8 +97,9 @@ Status open_device(const lowbit_device_options& options, std::span<const KernelR
   LOWBIT_TRY(find_device(options.device, count, &ordinal, &properties));
   lowbit_device_info info{.struct_size = sizeof(info)};
   if (properties.major * 10 + properties.minor < 75) {
-    return {LOWBIT_UNAVAILABLE, fmt::format("feature_missing: {} has compute capability {}.{}, lowbit needs 7.5",
-                                            properties.name, properties.major, properties.minor)};
+    return unavailable(LOWBIT_FALLBACK_FEATURE_MISSING,
+                       fmt::format("{} has compute capability {}.{}, lowbit needs 7.5", properties.name,
+                                   properties.major, properties.minor));
   }
   copy_text(info.backend, "cuda");
   copy_text(info.name, properties.name);

@@ -18,13 +18,12 @@ Tensor scratch_tensor(const Location& memory, lowbit_type type, const Tensor& li
 }  // namespace
 
 Status check_weight(const Validator& check, const lowbit_weight* weight, lowbit_operation operation,
-                    const Stream& stream) {
+                    const Device& device) {
   if (weight == nullptr) return check.fail("weight is NULL");
-  if (weight->weight->operation() != operation) {
-    return check.fail("weight was prepared for {}", name_of(weight->weight->operation()));
+  if (weight->any().operation() != operation) {
+    return check.fail("weight was prepared for {}", name_of(weight->any().operation()));
   }
-  if (&weight->weight->device() != &stream.device())
-    return check.fail("weight was prepared on another device than the stream's");
+  if (weight->device.get() != &device) return check.fail("weight was prepared on another device than the stream's");
   return {};
 }
 

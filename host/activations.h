@@ -7,9 +7,9 @@
 
 namespace lowbit::core {
 
-// A weight of this operation that lives on the stream's device.
+// A weight of this operation that was prepared for the device.
 Status check_weight(const Validator& check, const lowbit_weight* weight, lowbit_operation operation,
-                    const Stream& stream);
+                    const Device& device);
 
 // `input` as far as it can be told without the weight: types, format, rule, group, scales. `groups` is how many groups
 // per_token makes of values [B, Hi, T, n].

@@ -54,7 +54,7 @@ constexpr BackendRow kBackends[] = {
 
 Status open(const BackendRow& backend, const lowbit_device_options& options, std::span<const KernelRow> kernels,
             std::shared_ptr<Device>* device) {
-  if (backend.open == nullptr) return {LOWBIT_UNAVAILABLE, "not_built: this build of lowbit leaves it out"};
+  if (backend.open == nullptr) return unavailable(LOWBIT_FALLBACK_NOT_BUILT, "this build of lowbit leaves it out");
   return backend.open(options, kernels, device);
 }
 
@@ -70,6 +70,16 @@ std::string available_backends() {
   return names;
 }
 
+// For a device whose memory the host does not share: the cpu, which may fall back itself.
+Status open_fallback(const lowbit_device_options& options, std::span<const KernelRow> kernels, Device* device) {
+  if (!device->allow_fallback() || device->info().host_memory != 0) return {};
+  std::shared_ptr<Device> fallback;
+  LOWBIT_TRY(open_cpu({.allow_fallback = 1, .guard = options.guard}, kernels, &fallback));
+  recall_verdicts(*fallback);
+  device->set_fallback(std::move(fallback));
+  return {};
+}
+
 }  // namespace
 
 Status open_device(const lowbit_device_options& options, std::span<const KernelRow> kernels,
@@ -80,21 +90,30 @@ Status open_device(const lowbit_device_options& options, std::span<const KernelR
     const char* filled_in = std::getenv("LOWBIT_BACKEND");
     if (filled_in != nullptr && *filled_in != '\0') wanted = filled_in, argument = "LOWBIT_BACKEND";
   }
-  std::string reasons;
+  Fallback passed_over;
   for (const BackendRow& backend : kBackends) {
     if (wanted != "auto" && wanted != backend.name) continue;
     const Status status = open(backend, options, kernels, device);
-    if (status.ok()) recall_verdicts(**device);
-    if (status.ok() || status.code() == LOWBIT_INVALID_ARGUMENT) return status;
+    if (status.ok()) {
+      recall_verdicts(**device);
+      (*device)->set_passed_over(std::move(passed_over));
+      return open_fallback(options, kernels, device->get());
+    }
+    if (status.code() == LOWBIT_INVALID_ARGUMENT) return status;
     if (wanted != "auto") {
       return {status.code(),
               fmt::format("{} '{}' cannot be opened ({}); there is {}", argument, wanted, status.sentence(),
                           available_backends()),
               status.native_code()};
     }
-    reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", backend.name, status.sentence());
+    if (passed_over.reason == LOWBIT_FALLBACK_NONE || passed_over.reason == LOWBIT_FALLBACK_NOT_BUILT) {
+      const lowbit_fallback_reason reason = status.fallback_reason();  // a driver that fails has no device that serves
+      passed_over.reason = reason != LOWBIT_FALLBACK_NONE ? reason : LOWBIT_FALLBACK_NO_DEVICE;
+    }
+    passed_over.detail +=
+        fmt::format("{}{}: {}", passed_over.detail.empty() ? "" : "; ", backend.name, status.sentence());
   }
-  if (wanted == "auto") return {LOWBIT_UNAVAILABLE, "no backend can be opened: " + reasons};
+  if (wanted == "auto") return {LOWBIT_UNAVAILABLE, "no backend can be opened: " + passed_over.detail};
   return invalid_argument("{} is '{}', it may be auto, cuda, vulkan, cpu or reference; there is {}", argument, wanted,
                           available_backends());
 }
@@ -165,6 +184,17 @@ lowbit_status lowbit_device_get_info(const lowbit_device* device, lowbit_device_
     lowbit_device_info copy{};
     LOWBIT_TRY(read_struct(check, "info", info, &copy));
     *info = device->device->info();
+    return {};
+  });
+}
+
+lowbit_status lowbit_device_get_fallback(const lowbit_device* device, lowbit_fallback* fallback) {
+  return boundary([&]() -> Status {
+    const Validator check("device_get_fallback");
+    if (device == nullptr) return check.fail("device is NULL");
+    lowbit_fallback copy{};
+    LOWBIT_TRY(read_struct(check, "fallback", fallback, &copy));
+    write_fallback(device->device->passed_over(), fallback);
     return {};
   });
 }

@@ -96,6 +96,7 @@ Status Device::wrap_stream(void*, std::unique_ptr<Stream>*) {
 }
 
 Status Stream::begin() {
+  if (fallback.reason != LOWBIT_FALLBACK_NONE) fallback = {};
   if (!fault_.ok()) return fault_;
   was_captured_ |= is_capturing();
   if (scratch_.size() > 1 && !is_capturing()) LOWBIT_TRY(reserve_scratch(scratch_size()));

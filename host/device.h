@@ -21,6 +21,12 @@ struct KernelRow;
 class Profiler;
 class Stream;
 
+// Why the first choice was passed over.
+struct Fallback {
+  lowbit_fallback_reason reason = LOWBIT_FALLBACK_NONE;
+  std::string detail;
+};
+
 // What was found about a kernel on this device.
 enum class KernelState : uint8_t { untested, passed, barred };
 
@@ -35,6 +41,14 @@ class Device : public std::enable_shared_from_this<Device> {
   Backend backend() const { return backend_; }
   const lowbit_device_info& info() const { return info_; }
   bool allow_fallback() const { return allow_fallback_; }
+  // What does calls over host memory that this device cannot do; NULL where it may not fall back, or shares the host's
+  // memory.
+  Device* fallback() const { return fallback_.get(); }
+  // Backends that `auto` would have taken before this one's.
+  const Fallback& passed_over() const { return passed_over_; }
+  // When it is opened.
+  void set_fallback(std::shared_ptr<Device> fallback) { fallback_ = std::move(fallback); }
+  void set_passed_over(Fallback passed_over) { passed_over_ = std::move(passed_over); }
   lowbit_guard guard() const { return guard_; }
   // Whether a tensor's data is an address; of Vulkan it is the handle of a buffer.
   bool has_addresses() const { return backend_ != Backend::vulkan; }
@@ -81,6 +95,8 @@ class Device : public std::enable_shared_from_this<Device> {
   std::span<const KernelRow> kernels_;
   std::unique_ptr<std::atomic<KernelState>[]> states_;
   bool allow_fallback_;
+  std::shared_ptr<Device> fallback_;
+  Fallback passed_over_;
   lowbit_guard guard_;
   mutable std::mutex profiler_mutex_;
   std::unique_ptr<Profiler> profiler_;
@@ -158,6 +174,7 @@ class Stream {
   const Status& fault() const { return fault_; }
 
   const char* last_kernel = "";
+  Fallback fallback;        // of the last operation
   const uint64_t number;    // in the order in which the process made them
   bool is_measured = true;  // by the device's profiler: not what the guard does
 
@@ -176,9 +193,6 @@ class Stream {
 // The handles of the C boundary.
 struct lowbit_device {
   std::shared_ptr<lowbit::core::Device> device;
-};
-struct lowbit_stream {
-  std::unique_ptr<lowbit::core::Stream> stream;
 };
 struct lowbit_buffer {
   lowbit::core::Memory memory;

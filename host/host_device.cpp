@@ -123,8 +123,8 @@ Status open_host_device(Backend backend, const lowbit_device_options& options, s
                         std::shared_ptr<Device>* device) {
   const char* name = backend == Backend::cpu ? "cpu" : "reference";
   if (options.device != nullptr && std::strcmp(options.device, "0") != 0) {
-    return {LOWBIT_UNAVAILABLE,
-            fmt::format("no_device: the {} backend has no device '{}', it has one, '0'", name, options.device)};
+    return unavailable(LOWBIT_FALLBACK_NO_DEVICE,
+                       fmt::format("the {} backend has no device '{}', it has one, '0'", name, options.device));
   }
   lowbit_device_info info{};
   info.struct_size = sizeof(info);

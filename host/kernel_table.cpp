@@ -176,6 +176,20 @@ bool matches(const Device& device, const KernelRow& kernel, const std::optional<
           size->box_rows >= kernel.min_box_rows && size->outputs >= kernel.min_outputs * device.multiprocessors());
 }
 
+// The sentence that no row of the device's backend can serve, with why not.
+Status unserved(const Device& device, const Request& request) {
+  std::string reasons;
+  bool is_barred = false;
+  for (const KernelRow& row : device.kernels()) {
+    if (row.backend != device.backend() || !is_candidate(device, row, request) || is_usable(device, row)) continue;
+    reasons += fmt::format("{} {} ({})", reasons.empty() ? ":" : ",", row.name, why_not(device, row));
+    is_barred |= device.state(row) == KernelState::barred;
+  }
+  return {LOWBIT_UNSUPPORTED, is_barred ? LOWBIT_FALLBACK_PARITY_MISMATCH : LOWBIT_FALLBACK_FEATURE_MISSING,
+          fmt::format("{}: the {} backend has no kernel that can serve it{}", name_of(request.operation),
+                      device.info().backend, reasons.empty() ? " and falls back only when allowed" : reasons)};
+}
+
 }  // namespace
 
 std::span<const KernelRow> kernel_table() { return kTable; }
@@ -209,14 +223,12 @@ Status choose(const Device& device, const Request& request, const KernelRow** ke
       return {};
     }
   }
-  std::string reasons;
-  for (const KernelRow& candidate : device.kernels()) {
-    if (!is_candidate(device, candidate, request)) continue;
-    reasons += fmt::format("{} {} ({})", reasons.empty() ? ":" : ",", candidate.name, why_not(device, candidate));
-  }
-  return {LOWBIT_UNSUPPORTED,
-          fmt::format("{}: the {} backend has no kernel that can serve it{}", name_of(request.operation),
-                      device.info().backend, reasons.empty() ? " and falls back only when allowed" : reasons)};
+  return unserved(device, request);
+}
+
+void note_fallback(Stream& stream, const KernelRow& kernel) {
+  const Status why = unserved(stream.device(), {kernel.operation(), {}, {}, {}});
+  stream.fallback = {why.fallback_reason(), why.sentence()};
 }
 
 Status check_ready(const Stream& stream, const KernelRow& kernel) {

@@ -86,11 +86,15 @@ Status choose(const Device& device, const Request& request, const KernelRow** ke
 // LOWBIT_NOT_READY where the stream is being captured and the guard, which cannot test then, has not seen the kernel.
 Status check_ready(const Stream& stream, const KernelRow& kernel);
 
+// Keeps with the stream that another backend's kernel serves, and why.
+void note_fallback(Stream& stream, const KernelRow& kernel);
+
 // Runs `operation` by `kernel` on `stream`.
 template <typename Operation>
 Status launch(Stream& stream, const KernelRow& kernel, const Operation& operation) {
   LOWBIT_TRY(check_ready(stream, kernel));
   stream.last_kernel = kernel.name;
+  if (kernel.backend != stream.device().backend()) note_fallback(stream, kernel);
   const auto function = std::get<KernelFunction<Operation>>(kernel.launch);
   Profiler* const profiler = stream.device().profiler();
   if (profiler == nullptr || !stream.is_measured) return function(stream, operation);

@@ -21,7 +21,20 @@ inline int64_t row_count(const Tensor& t) {
   return rows;
 }
 
-// Host backends: the row's first element.
+inline int64_t element_size(lowbit_type type) {
+  switch (type) {
+    case LOWBIT_TYPE_F32:
+    case LOWBIT_TYPE_I32:
+      return 4;
+    case LOWBIT_TYPE_F16:
+    case LOWBIT_TYPE_BF16:
+      return 2;
+    default:
+      return 1;
+  }
+}
+
+// Host memory: the row's first element.
 template <typename T>
 T* row(const Tensor& t, int64_t index) {
   return reinterpret_cast<T*>(static_cast<std::byte*>(t.data) + t.offset) + index * t.row_stride;

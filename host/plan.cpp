@@ -14,8 +14,6 @@ constexpr std::initializer_list<lowbit_format> kWeights = {LOWBIT_INT8, LOWBIT_T
 
 constexpr const char* kRuntimes[] = {"fake_quant_reference", "packed_reference", "packed_native_inference",
                                      "packed_native_training_forward"};
-constexpr const char* kFallbackReasons[] = {"none", "quant_disabled", "missing_packed_artifacts",
-                                            "native_low_bit_unavailable"};
 
 bool has_native(const Device& device, const Request& request) {
   const auto rows = device.kernels();
@@ -31,22 +29,17 @@ struct Choice {
 };
 
 Choice choose_plan(const lowbit_plan_config& config, const lowbit_capabilities& capabilities) {
-  if (config.enabled == 0) return {LOWBIT_FAKE_QUANT_REFERENCE, LOWBIT_QUANT_DISABLED};
+  if (config.enabled == 0) return {LOWBIT_FAKE_QUANT_REFERENCE, LOWBIT_FALLBACK_QUANT_DISABLED};
   // y and residual may have any format.
   if (config.training_kernels != 0 && capabilities.training_kernels != 0 && config.x != LOWBIT_TERNARY) {
     return {LOWBIT_PACKED_NATIVE_TRAINING_FORWARD, LOWBIT_FALLBACK_NONE};
   }
   const auto all = modules(config);
   if (std::none_of(all.begin(), all.end(), [](const Module& m) { return m.is_packed; })) {
-    return {LOWBIT_FAKE_QUANT_REFERENCE, LOWBIT_MISSING_PACKED_ARTIFACTS};
+    return {LOWBIT_FAKE_QUANT_REFERENCE, LOWBIT_FALLBACK_MISSING_PACKED_ARTIFACTS};
   }
   if (capabilities.native_projections != 0) return {LOWBIT_PACKED_NATIVE_INFERENCE, LOWBIT_FALLBACK_NONE};
-  return {LOWBIT_PACKED_REFERENCE, LOWBIT_NATIVE_LOW_BIT_UNAVAILABLE};
-}
-
-template <size_t N>
-const char* name_in(const char* const (&names)[N], int32_t value) {
-  return static_cast<uint32_t>(value) < N ? names[value] : nullptr;
+  return {LOWBIT_PACKED_REFERENCE, LOWBIT_FALLBACK_NATIVE_LOW_BIT_UNAVAILABLE};
 }
 
 }  // namespace
@@ -82,9 +75,10 @@ Status read_config(const Validator& check, const lowbit_plan_config* from, lowbi
 
 using namespace lowbit::core;
 
-const char* lowbit_runtime_name(lowbit_runtime runtime) { return name_in(kRuntimes, runtime); }
-
-const char* lowbit_fallback_reason_name(lowbit_fallback_reason reason) { return name_in(kFallbackReasons, reason); }
+const char* lowbit_runtime_name(lowbit_runtime runtime) {
+  const auto index = static_cast<size_t>(runtime);
+  return index < std::size(kRuntimes) ? kRuntimes[index] : nullptr;
+}
 
 lowbit_status lowbit_device_get_capabilities(const lowbit_device* device, const lowbit_plan_config* config,
                                              lowbit_capabilities* capabilities) {

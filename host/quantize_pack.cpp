@@ -24,24 +24,35 @@ Status quantize_pack(Stream& stream, const QuantizePack& op) {
 
 using namespace lowbit::core;
 
+namespace {
+
+using Args = lowbit_quantize_pack_args;
+
+std::array<Operand, 3> operands(Args& a) {
+  return {{{"input", &a.input, false}, {"codes", &a.codes, true}, {"scales", &a.scales, true}}};
+}
+
+Status validate(const Validator& check, const Device&, Args& a) {
+  LOWBIT_TRY(check.member("format", a.format, {LOWBIT_INT8, LOWBIT_INT4, LOWBIT_UINT8}));
+  LOWBIT_TRY(check.member("rule", a.rule, {LOWBIT_ABSMAX, LOWBIT_ABSMEAN}));
+  LOWBIT_TRY(check.member("group", a.group, {LOWBIT_PER_TENSOR, LOWBIT_PER_TOKEN, LOWBIT_PER_TOKEN_ALL_HEADS}));
+  const int min_rank = a.group == LOWBIT_PER_TOKEN_ALL_HEADS ? 4 : 1;
+  LOWBIT_TRY(check.tensor("input", &a.input, {LOWBIT_TYPE_F32}, min_rank, 4));
+  LOWBIT_TRY(check.tensor("codes", &a.codes, {LOWBIT_TYPE_I32}, a.input.rank, a.input.rank));
+  for (int axis = 0; axis + 1 < a.input.rank; ++axis) {
+    LOWBIT_TRY(check.extent("codes", a.codes, axis, a.input.shape[axis], "as the input's"));
+  }
+  const int64_t words = ceil_div(row_length(a.input), LOWBIT_CODES_PER_WORD);
+  LOWBIT_TRY(check.extent("codes", a.codes, a.codes.rank - 1, words, "words of 4 codes"));
+  return check.flat("scales", &a.scales, LOWBIT_TYPE_F32, row_groups(a.input, a.group).count);
+}
+
+Status enqueue(Stream& on, const Args& a) {
+  return quantize_pack(on, {a.input, a.codes, a.scales, a.format, a.rule, row_groups(a.input, a.group)});
+}
+
+}  // namespace
+
 lowbit_status lowbit_quantize_pack(lowbit_stream* stream, const lowbit_quantize_pack_args* args) {
-  return call(
-      "quantize_pack", stream, args, [](const Validator& check, Stream& on, lowbit_quantize_pack_args& a) -> Status {
-        LOWBIT_TRY(check.member("format", a.format, {LOWBIT_INT8, LOWBIT_INT4, LOWBIT_UINT8}));
-        LOWBIT_TRY(check.member("rule", a.rule, {LOWBIT_ABSMAX, LOWBIT_ABSMEAN}));
-        LOWBIT_TRY(check.member("group", a.group, {LOWBIT_PER_TENSOR, LOWBIT_PER_TOKEN, LOWBIT_PER_TOKEN_ALL_HEADS}));
-        const int min_rank = a.group == LOWBIT_PER_TOKEN_ALL_HEADS ? 4 : 1;
-        LOWBIT_TRY(check.tensor("input", &a.input, {LOWBIT_TYPE_F32}, min_rank, 4));
-        LOWBIT_TRY(check.tensor("codes", &a.codes, {LOWBIT_TYPE_I32}, a.input.rank, a.input.rank));
-        for (int axis = 0; axis + 1 < a.input.rank; ++axis) {
-          LOWBIT_TRY(check.extent("codes", a.codes, axis, a.input.shape[axis], "as the input's"));
-        }
-        const int64_t words = ceil_div(row_length(a.input), LOWBIT_CODES_PER_WORD);
-        LOWBIT_TRY(check.extent("codes", a.codes, a.codes.rank - 1, words, "words of 4 codes"));
-        const RowGroups groups = row_groups(a.input, a.group);
-        LOWBIT_TRY(check.flat("scales", &a.scales, LOWBIT_TYPE_F32, groups.count));
-        LOWBIT_TRY(
-            check.disjoint({{"input", &a.input, false}, {"codes", &a.codes, true}, {"scales", &a.scales, true}}));
-        return quantize_pack(on, {a.input, a.codes, a.scales, a.format, a.rule, groups});
-      });
+  return call("quantize_pack", stream, args, operands, validate, enqueue);
 }

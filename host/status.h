@@ -16,14 +16,19 @@ class [[nodiscard]] Status {
   Status() = default;  // success
   Status(lowbit_status code, std::string sentence, int64_t native_code = 0)
       : code_(code), native_code_(native_code), sentence_(std::move(sentence)) {}
+  Status(lowbit_status code, lowbit_fallback_reason reason, std::string sentence, int64_t native_code = 0)
+      : code_(code), reason_(reason), native_code_(native_code), sentence_(std::move(sentence)) {}
 
   bool ok() const { return code_ == LOWBIT_OK; }
   lowbit_status code() const { return code_; }
   int64_t native_code() const { return native_code_; }
   const std::string& sentence() const { return sentence_; }
+  // Why something else may do instead what failed; LOWBIT_FALLBACK_NONE where nothing may.
+  lowbit_fallback_reason fallback_reason() const;
 
  private:
   lowbit_status code_ = LOWBIT_OK;
+  lowbit_fallback_reason reason_ = LOWBIT_FALLBACK_NONE;  // where the code alone does not tell it
   int64_t native_code_ = 0;
   std::string sentence_;
 };
@@ -34,6 +39,9 @@ class [[nodiscard]] Status {
       return status_;                                                   \
     }                                                                   \
   } while (false)
+
+// LOWBIT_UNAVAILABLE: "no_driver: <detail>".
+Status unavailable(lowbit_fallback_reason reason, const std::string& detail, int64_t native_code = 0);
 
 // Stores the status for lowbit_last_error() and returns its code. A success leaves the last error as it was.
 lowbit_status report(const Status& status) noexcept;

@@ -44,6 +44,19 @@ lowbit_status lowbit_stream_create(lowbit_device* device, lowbit_stream** stream
   });
 }
 
+lowbit_status lowbit_stream_create_on_host_memory(lowbit_device* device, lowbit_stream** stream) {
+  return boundary([&]() -> Status {
+    const Validator check("stream_create_on_host_memory");
+    if (device == nullptr) return check.fail("device is NULL");
+    if (stream == nullptr) return check.fail("stream is NULL");
+    auto handle = std::make_unique<lowbit_stream>();
+    LOWBIT_TRY(device->device->create_stream(&handle->stream));
+    if (device->device->info().host_memory == 0) LOWBIT_TRY(HostMemory::create(*handle->stream, &handle->host_memory));
+    *stream = handle.release();
+    return {};
+  });
+}
+
 lowbit_status lowbit_stream_wrap(lowbit_device* device, void* native, lowbit_stream** stream) {
   return boundary([&]() -> Status {
     const Validator check("stream_wrap");
@@ -88,6 +101,17 @@ uint64_t lowbit_stream_scratch_size(const lowbit_stream* stream) {
 
 const char* lowbit_stream_last_kernel(const lowbit_stream* stream) {
   return stream == nullptr ? "" : stream->stream->last_kernel;
+}
+
+lowbit_status lowbit_stream_get_fallback(const lowbit_stream* stream, lowbit_fallback* fallback) {
+  return boundary([&]() -> Status {
+    const Validator check("stream_get_fallback");
+    if (stream == nullptr) return check.fail("stream is NULL");
+    lowbit_fallback copy{};
+    LOWBIT_TRY(read_struct(check, "fallback", fallback, &copy));
+    write_fallback(stream->stream->fallback, fallback);
+    return {};
+  });
 }
 
 lowbit_status lowbit_copy_to_device(lowbit_stream* stream, void* device_data, uint64_t offset, const void* host,

@@ -5,19 +5,6 @@
 namespace lowbit::core {
 namespace {
 
-int64_t element_size(lowbit_type type) {
-  switch (type) {
-    case LOWBIT_TYPE_F32:
-    case LOWBIT_TYPE_I32:
-      return 4;
-    case LOWBIT_TYPE_F16:
-    case LOWBIT_TYPE_BF16:
-      return 2;
-    default:
-      return 1;
-  }
-}
-
 // Bytes from the first element to the end of the last row; -1 when that does not fit in 2^62.
 int64_t span_bytes(const Tensor& t) {
   constexpr int64_t kLimit = int64_t{1} << 62;
@@ -90,7 +77,7 @@ Status Validator::extent(const char* name, const Tensor& tensor, int axis, int64
 }
 
 // Each operand is taken as the whole span from its first to its last byte, padding between rows included.
-Status Validator::disjoint(std::initializer_list<Operand> operands) const {
+Status Validator::disjoint(std::span<const Operand> operands) const {
   for (const Operand& a : operands) {
     if (!a.written) continue;
     for (const Operand& b : operands) {

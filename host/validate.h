@@ -3,6 +3,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <span>
 #include <string>
 
 #include "codes.h"
@@ -14,6 +15,13 @@ namespace lowbit::core {
 
 // "[2, 3, 4]"
 std::string shape_text(const Tensor& tensor);
+
+// A tensor of a call. Its data is NULL where an optional one is left out.
+struct Operand {
+  const char* name;
+  Tensor* tensor;
+  bool written;
+};
 
 // Names the operation in every sentence.
 class Validator {
@@ -40,12 +48,7 @@ class Validator {
     return fail("{} is {}, it may be {}", name, name_of(value), names);
   }
   // Outputs may share no byte with inputs or with each other.
-  struct Operand {
-    const char* name;
-    const Tensor* tensor;
-    bool written;
-  };
-  Status disjoint(std::initializer_list<Operand> operands) const;
+  Status disjoint(std::span<const Operand> operands) const;
 
   template <typename... Args>
   Status fail(fmt::format_string<Args...> format, Args&&... args) const {

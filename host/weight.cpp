@@ -83,7 +83,6 @@ Status Weight::upload(std::shared_ptr<Device> device, const lowbit_weight_desc& 
 
 Status Weight::prepare(std::shared_ptr<Device> device, const lowbit_weight_desc& desc,
                        std::unique_ptr<Weight>* weight) {
-  LOWBIT_TRY(check_desc(Validator("weight_prepare"), desc));
   LOWBIT_TRY(guard(device, {desc.operation, {}, desc.format, {}}));
   LOWBIT_TRY(guard(device, {LOWBIT_QUANTIZE_PACK, {}, {}, {}}));  // of float activations
   Layout layout;
@@ -95,6 +94,13 @@ Status Weight::prepare(std::shared_ptr<Device> device, const lowbit_weight_desc&
 
 using namespace lowbit::core;
 
+Status lowbit_weight::on(const Device& stream_device, const Weight** found) const {
+  const bool is_own = &stream_device == device.get();
+  if (is_own) LOWBIT_TRY(failure);
+  *found = is_own ? weight.get() : fallback.get();
+  return {};
+}
+
 lowbit_status lowbit_weight_prepare(lowbit_device* device, const lowbit_weight_desc* desc, lowbit_weight** weight) {
   return boundary([&]() -> Status {
     const Validator check("weight_prepare");
@@ -102,8 +108,13 @@ lowbit_status lowbit_weight_prepare(lowbit_device* device, const lowbit_weight_d
     if (weight == nullptr) return check.fail("weight is NULL");
     lowbit_weight_desc copy{};
     LOWBIT_TRY(read_struct(check, "desc", desc, &copy));
+    LOWBIT_TRY(check_desc(check, copy));
     auto handle = std::make_unique<lowbit_weight>();
-    LOWBIT_TRY(Weight::prepare(device->device, copy, &handle->weight));
+    handle->device = device->device;
+    handle->failure = Weight::prepare(device->device, copy, &handle->weight);
+    Device* const fallback = device->device->fallback();
+    if (fallback == nullptr || handle->failure.fallback_reason() == LOWBIT_FALLBACK_NONE) LOWBIT_TRY(handle->failure);
+    if (fallback != nullptr) LOWBIT_TRY(Weight::prepare(fallback->shared_from_this(), copy, &handle->fallback));
     *weight = handle.release();
     return {};
   });
@@ -111,4 +122,6 @@ lowbit_status lowbit_weight_prepare(lowbit_device* device, const lowbit_weight_d
 
 void lowbit_weight_destroy(lowbit_weight* weight) { delete weight; }
 
-uint64_t lowbit_weight_size(const lowbit_weight* weight) { return weight == nullptr ? 0 : weight->weight->size(); }
+uint64_t lowbit_weight_size(const lowbit_weight* weight) {
+  return weight == nullptr || weight->weight == nullptr ? 0 : weight->weight->size();
+}

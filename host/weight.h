@@ -22,7 +22,7 @@ Status choose_layout(const Device& device, lowbit_operation operation, lowbit_fo
 
 class Weight {
  public:
-  // `desc` as validated; errors name what of it is wrong.
+  // `desc` as validated.
   static Status prepare(std::shared_ptr<Device> device, const lowbit_weight_desc& desc,
                         std::unique_ptr<Weight>* weight);
 
@@ -62,5 +62,12 @@ class Weight {
 }  // namespace lowbit::core
 
 struct lowbit_weight {
-  std::unique_ptr<lowbit::core::Weight> weight;
+  std::shared_ptr<lowbit::core::Device> device;  // that it was prepared for
+  std::unique_ptr<lowbit::core::Weight> weight;  // on it; NULL for the reason `failure`
+  lowbit::core::Status failure;
+  std::unique_ptr<lowbit::core::Weight> fallback;  // on what the device falls back to; NULL where that is nothing
+
+  const lowbit::core::Weight& any() const { return weight ? *weight : *fallback; }
+  // Which of the two a stream of `on` reads.
+  lowbit::core::Status on(const lowbit::core::Device& stream_device, const lowbit::core::Weight** found) const;
 };

@@ -5,10 +5,8 @@
 namespace lowbit::core {
 namespace {
 
-double element_bytes(lowbit_type type) { return type == LOWBIT_TYPE_U8 ? 1 : 4; }
-
 double bytes_of(const Tensor& t) {
-  return t.data == nullptr ? 0 : static_cast<double>(row_count(t) * row_length(t)) * element_bytes(t.type);
+  return t.data == nullptr ? 0 : static_cast<double>(row_count(t) * row_length(t) * element_size(t.type));
 }
 
 double bytes_of(const ActivationOperand& a) { return bytes_of(a.values) + bytes_of(a.scales); }

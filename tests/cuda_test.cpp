@@ -16,13 +16,17 @@
 #include "values.h"
 
 #if LOWBIT_EMULATION
+#include "backend.h"
 #include "emulation/emulation.h"
+#include "fake_device.h"
+#include "host_calls.h"
 #endif
 
 namespace lowbit::test {
 namespace {
 
 using testing::AllOf;
+using testing::Each;
 using testing::HasSubstr;
 using Words = std::vector<uint32_t>;
 
@@ -427,6 +431,111 @@ TEST_F(CudaErrorsTest, TheCallersCurrentDeviceIsRestored) {
   int current = -1;
   ASSERT_EQ(cudaGetDevice(&current), cudaSuccess);
   EXPECT_EQ(current, 0);
+}
+
+class CudaFallbackTest : public CudaErrorsTest {
+ protected:
+  void SetUp() override { device.emplace(Device::open({.backend = "cuda", .allow_fallback = 1})); }
+
+  // What the calls give, and why each fell back, where it did.
+  static std::vector<lowbit_fallback_reason> expect_right(const HostCalls& calls, const Stream& stream) {
+    std::vector<lowbit_fallback_reason> reasons;
+    EXPECT_EQ(calls.run(stream, &reasons), HostCalls::expected());
+    return reasons;
+  }
+};
+
+TEST_F(CudaFallbackTest, AutoGoesOnAndSaysWhy) {
+  const ScopedEnvironment no_choice("LOWBIT_BACKEND", nullptr);
+  const auto expect = [&](lowbit_fallback_reason reason, const std::string& detail) {
+    const Device other = Device::open();
+    EXPECT_STRNE(other.info().backend, "cuda");
+    EXPECT_EQ(other.fallback().reason, reason) << other.fallback().detail;
+    EXPECT_THAT(other.fallback().detail, HasSubstr("cuda: " + detail));
+    // A choice is kept, also by those who allow calls to fall back.
+    EXPECT_EQ(error_of([] { Device::open({.backend = "cuda", .allow_fallback = 1}); }).status(), LOWBIT_UNAVAILABLE);
+  };
+  EXPECT_EQ(Device::open().fallback().reason, LOWBIT_FALLBACK_NONE);
+  emulation::set_driver(0);
+  expect(LOWBIT_FALLBACK_NO_DRIVER, "no_driver: libcuda");
+  emulation::set_driver(12040);
+  expect(LOWBIT_FALLBACK_DRIVER_TOO_OLD, "driver_too_old: the driver knows CUDA 12.4");
+  emulation::set_driver(CUDART_VERSION);
+  emulation::set_device_count(0);
+  expect(LOWBIT_FALLBACK_NO_DEVICE, "no_device: ");
+  emulation::set_device_count(1);
+  emulation::set_compute_capability(7, 0);
+  expect(LOWBIT_FALLBACK_FEATURE_MISSING, "feature_missing: ");
+}
+
+TEST_F(CudaFallbackTest, ALostDevice) {
+  const HostCalls calls(*device);
+  const Stream stream = Stream::on_host_memory(*device), own(*device);
+  EXPECT_THAT(expect_right(calls, stream), Each(LOWBIT_FALLBACK_NONE));
+  emulation::break_context(cudaErrorIllegalAddress);
+  EXPECT_THAT(expect_right(calls, stream), Each(LOWBIT_FALLBACK_DEVICE_LOST));
+  EXPECT_THAT(stream.last_kernel(), HasSubstr("_cpu"));
+  EXPECT_THAT(stream.fallback().detail, HasSubstr("cudaErrorIllegalAddress"));
+  // Memory of the device is read by nobody else.
+  EXPECT_EQ(error_of([&] { calls.run(own); }).status(), LOWBIT_DEVICE_LOST);
+  emulation::repair_context();  // so that what is destroyed is freed
+}
+
+TEST_F(CudaFallbackTest, NoMemoryForOperands) {
+  const HostCalls calls(*device);
+  const Stream stream = Stream::on_host_memory(*device);
+  emulation::fail_next("cudaMallocFromPoolAsync", cudaErrorMemoryAllocation);
+  std::vector<lowbit_fallback_reason> reasons = expect_right(calls, stream);
+  EXPECT_EQ(reasons.front(), LOWBIT_FALLBACK_OUT_OF_MEMORY);
+  reasons.erase(reasons.begin());
+  EXPECT_THAT(reasons, Each(LOWBIT_FALLBACK_NONE)) << "the device goes on";
+}
+
+TEST_F(CudaFallbackTest, NoMemoryForAWeight) {
+  device->warm_up();  // so that the weight's is the first memory asked for
+  emulation::fail_next("cudaMallocFromPoolAsync", cudaErrorMemoryAllocation);
+  const HostCalls calls(*device);  // the first of two weights fails
+  const Stream stream = Stream::on_host_memory(*device);
+  const auto reasons = expect_right(calls, stream);
+  const auto lowrank = {reasons[1], reasons[2]};
+  EXPECT_THAT(lowrank, Each(LOWBIT_FALLBACK_OUT_OF_MEMORY));
+  EXPECT_EQ(std::count(reasons.begin(), reasons.end(), LOWBIT_FALLBACK_NONE), std::ssize(reasons) - 2);
+}
+
+TEST_F(CudaFallbackTest, NoKernelIsLeft) {
+  const core::KernelFunction<core::RhoExpand> failing = [](core::Stream&, const core::RhoExpand&) -> core::Status {
+    return {LOWBIT_DRIVER_ERROR, "the driver said no"};
+  };
+  std::vector<core::KernelRow> rows;
+  for (const core::KernelRow& row : core::kernel_table()) {
+    const bool is_expand = row.backend == core::Backend::cuda && row.operation() == LOWBIT_RHO_EXPAND;
+    rows.push_back(row);
+    if (is_expand) rows.back().name = "fails_cuda", rows.back().launch = failing;
+  }
+  std::shared_ptr<core::Device> opened;
+  ASSERT_TRUE(core::open_device({.backend = "cuda", .allow_fallback = 1}, rows, &opened).ok());
+  device->get()->device = opened;
+  device->warm_up();
+  const HostCalls calls(*device);
+  const Stream stream = Stream::on_host_memory(*device);
+  std::vector<lowbit_fallback_reason> reasons = expect_right(calls, stream);
+  EXPECT_EQ(reasons.back(), LOWBIT_FALLBACK_PARITY_MISMATCH);
+  EXPECT_THAT(stream.fallback().detail, HasSubstr("fails_cuda (parity_mismatch: fails_cuda on cuda"));
+  reasons.pop_back();
+  EXPECT_THAT(reasons, Each(LOWBIT_FALLBACK_NONE));
+}
+
+TEST_F(CudaFallbackTest, OnlyWhereItIsAllowed) {
+  const Device strict = Device::open({.backend = "cuda"});
+  const HostCalls calls(strict);
+  const Stream stream = Stream::on_host_memory(strict);
+  emulation::fail_next("cudaMallocFromPoolAsync", cudaErrorMemoryAllocation);
+  EXPECT_EQ(error_of([&] { calls.run(stream); }).status(), LOWBIT_OUT_OF_MEMORY);
+  emulation::fail_next("cudaMallocFromPoolAsync", cudaErrorMemoryAllocation);
+  EXPECT_EQ(error_of([&] { HostCalls{strict}; }).status(), LOWBIT_OUT_OF_MEMORY);
+  emulation::break_context(cudaErrorIllegalAddress);
+  EXPECT_EQ(error_of([&] { calls.run(stream); }).status(), LOWBIT_DEVICE_LOST);
+  emulation::repair_context();
 }
 
 // What memory held before shows nowhere.

@@ -30,11 +30,17 @@ TEST(Plan, Names) {
   EXPECT_STREQ(lowbit_runtime_name(LOWBIT_PACKED_NATIVE_INFERENCE), "packed_native_inference");
   EXPECT_STREQ(lowbit_runtime_name(LOWBIT_PACKED_NATIVE_TRAINING_FORWARD), "packed_native_training_forward");
   EXPECT_STREQ(lowbit_fallback_reason_name(LOWBIT_FALLBACK_NONE), "none");
-  EXPECT_STREQ(lowbit_fallback_reason_name(LOWBIT_QUANT_DISABLED), "quant_disabled");
-  EXPECT_STREQ(lowbit_fallback_reason_name(LOWBIT_MISSING_PACKED_ARTIFACTS), "missing_packed_artifacts");
-  EXPECT_STREQ(lowbit_fallback_reason_name(LOWBIT_NATIVE_LOW_BIT_UNAVAILABLE), "native_low_bit_unavailable");
-  for (int none : {-1, 4, 1 << 30}) {
-    EXPECT_EQ(lowbit_runtime_name(static_cast<lowbit_runtime>(none)), nullptr);
+  EXPECT_STREQ(lowbit_fallback_reason_name(LOWBIT_FALLBACK_QUANT_DISABLED), "quant_disabled");
+  EXPECT_STREQ(lowbit_fallback_reason_name(LOWBIT_FALLBACK_MISSING_PACKED_ARTIFACTS), "missing_packed_artifacts");
+  EXPECT_STREQ(lowbit_fallback_reason_name(LOWBIT_FALLBACK_NATIVE_LOW_BIT_UNAVAILABLE), "native_low_bit_unavailable");
+  for (int none : {-1, 4, 1 << 30}) EXPECT_EQ(lowbit_runtime_name(static_cast<lowbit_runtime>(none)), nullptr);
+  const char* const of_devices[] = {"not_built",       "no_driver",       "driver_too_old", "no_device",
+                                    "feature_missing", "parity_mismatch", "device_lost",    "out_of_memory"};
+  for (int i = 0; i < 8; ++i) {
+    const auto reason = static_cast<lowbit_fallback_reason>(LOWBIT_FALLBACK_NOT_BUILT + i);
+    EXPECT_STREQ(lowbit_fallback_reason_name(reason), of_devices[i]);
+  }
+  for (int none : {-1, 12, 1 << 30}) {
     EXPECT_EQ(lowbit_fallback_reason_name(static_cast<lowbit_fallback_reason>(none)), nullptr);
   }
 }
@@ -206,7 +212,7 @@ TEST_F(ApiTest, PlansRefuse) {
   const lowbit_plan_config valid{.struct_size = sizeof(valid), .enabled = 1};
   const lowbit_capabilities capabilities{.struct_size = sizeof(capabilities)};
   lowbit_capabilities found{sizeof(found), 7, 7};
-  lowbit_plan plan{sizeof(plan), LOWBIT_PACKED_REFERENCE, LOWBIT_QUANT_DISABLED};
+  lowbit_plan plan{sizeof(plan), LOWBIT_PACKED_REFERENCE, LOWBIT_FALLBACK_QUANT_DISABLED};
 
   expect_refused(lowbit_plan_choose(nullptr, &capabilities, &plan), "config is NULL");
   expect_refused(lowbit_plan_choose(&valid, nullptr, &plan), "capabilities is NULL");
@@ -252,7 +258,7 @@ TEST_F(ApiTest, PlansRefuse) {
 
   EXPECT_EQ(found.native_projections, 7);
   EXPECT_EQ(plan.runtime, LOWBIT_PACKED_REFERENCE);
-  EXPECT_EQ(plan.fallback_reason, LOWBIT_QUANT_DISABLED);
+  EXPECT_EQ(plan.fallback_reason, LOWBIT_FALLBACK_QUANT_DISABLED);
 }
 
 TEST(Plan, ErrorsAreThrown) {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "api.h"
-#include "device.h"
+#include "host_memory.h"
 #include "values.h"
 
 namespace lowbit::test {

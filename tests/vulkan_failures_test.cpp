@@ -1,6 +1,7 @@
 // A Vulkan driver that fails: what the caller is told, and that nothing leaks, breaks or is forgotten.
 #include <fmt/format.h>
 
+#include "host_calls.h"
 #include "values.h"
 #include "vulkan_fixture.h"
 
@@ -233,6 +234,70 @@ TEST_F(VulkanFailureTest, AStreamThatFailedWaitsForItsWork) {
   stream->synchronize();
   failing.reset();
   EXPECT_EQ(VulkanWatch::heal(), 1) << "it did not wait";
+}
+
+// ---- Falling back ---------------------------------------------------------------------------------------------------
+
+class VulkanFallbackTest : public VulkanTest {
+ protected:
+  void SetUp() override {
+    VulkanTest::SetUp();
+    if (!device) return;
+    device.emplace(Device::open({.backend = "vulkan", .allow_fallback = 1, .guard = LOWBIT_GUARD_OFF}));
+    watch.emplace(inside(*device));
+  }
+  static std::vector<lowbit_fallback_reason> expect_right(const HostCalls& calls, const Stream& stream) {
+    std::vector<lowbit_fallback_reason> reasons;
+    EXPECT_EQ(calls.run(stream, &reasons), HostCalls::expected());
+    return reasons;
+  }
+  std::optional<VulkanWatch> watch;
+};
+
+TEST_F(VulkanFallbackTest, ALostDevice) {
+  for (const char* function : {"vkQueueSubmit", "vkWaitSemaphores"}) {
+    device.emplace(Device::open({.backend = "vulkan", .allow_fallback = 1, .guard = LOWBIT_GUARD_OFF}));
+    watch.reset();
+    watch.emplace(inside(*device));
+    const HostCalls calls(*device);
+    const Stream stream = Stream::on_host_memory(*device), own(*device);
+    EXPECT_THAT(expect_right(calls, stream), Each(LOWBIT_FALLBACK_NONE));
+    watch->stop_timelines();
+    VulkanWatch::fail(function, VK_ERROR_DEVICE_LOST);
+    EXPECT_THAT(expect_right(calls, stream), Each(LOWBIT_FALLBACK_DEVICE_LOST)) << function;
+    EXPECT_EQ(VulkanWatch::heal(), 1);
+    EXPECT_THAT(stream.last_kernel(), HasSubstr("_cpu"));
+    EXPECT_THAT(stream.fallback().detail, HasSubstr("VK_ERROR_DEVICE_LOST"));
+    // Buffers of the device are read by nobody else.
+    EXPECT_EQ(error_of([&] { calls.run(own); }).status(), LOWBIT_DEVICE_LOST);
+  }
+}
+
+TEST_F(VulkanFallbackTest, NoMemory) {
+  const Stream stream = Stream::on_host_memory(*device);
+  VulkanWatch::fail("vkAllocateMemory", VK_ERROR_OUT_OF_DEVICE_MEMORY, 1, 2);  // buffers are tried for twice
+  const HostCalls calls(*device);                                              // the first of two weights fails
+  EXPECT_EQ(VulkanWatch::heal(), 2);
+  VulkanWatch::fail("vkAllocateMemory", VK_ERROR_OUT_OF_DEVICE_MEMORY, 1, 2);
+  const auto reasons = expect_right(calls, stream);
+  EXPECT_EQ(VulkanWatch::heal(), 2);
+  const auto first = {reasons[0], reasons[1], reasons[2]};  // operands of the first call, the weight of the others
+  EXPECT_THAT(first, Each(LOWBIT_FALLBACK_OUT_OF_MEMORY));
+  EXPECT_EQ(std::count(reasons.begin(), reasons.end(), LOWBIT_FALLBACK_NONE), std::ssize(reasons) - 3);
+}
+
+TEST_F(VulkanFallbackTest, OnlyWhereItIsAllowed) {
+  const Device strict = open();
+  watch.reset();
+  watch.emplace(inside(strict));
+  const HostCalls calls(strict);
+  const Stream stream = Stream::on_host_memory(strict);
+  VulkanWatch::fail("vkAllocateMemory", VK_ERROR_OUT_OF_DEVICE_MEMORY, 1, 2);
+  EXPECT_EQ(error_of([&] { calls.run(stream); }).status(), LOWBIT_OUT_OF_MEMORY);
+  VulkanWatch::heal();
+  VulkanWatch::fail("vkQueueSubmit", VK_ERROR_DEVICE_LOST);
+  EXPECT_EQ(error_of([&] { calls.run(stream); }).status(), LOWBIT_DEVICE_LOST);
+  VulkanWatch::heal();
 }
 
 // ---- A lost device, and a slow one ----------------------------------------------------------------------------------

@@ -58,7 +58,9 @@ TEST(VulkanChild, DISABLED_SaysWhatOpens) {
   lowbit_backend_info info{.struct_size = sizeof(info)};
   check(lowbit_backend_get_info(1, &info));
   write(fmt::format("{} {} {}\n", info.name, info.available, info.reason));
-  write(fmt::format("{}\n", Device::open().info().backend));
+  const Device other = Device::open();
+  write(fmt::format("{}\n", other.info().backend));
+  write(fmt::format("{} {}\n", lowbit_fallback_reason_name(other.fallback().reason), other.fallback().detail));
   write(kEnd);
 }
 
@@ -80,7 +82,9 @@ void expect_absent(Environment environment, const std::string& reason, VkResult 
   const auto refused = AllOf(StartsWith(fmt::format("{} {} backend 'vulkan' cannot be opened (",
                                                     static_cast<int>(LOWBIT_UNAVAILABLE), static_cast<int>(result))),
                              HasSubstr(reason), HasSubstr("; there is cpu, reference"));
-  EXPECT_THAT(lines, ElementsAre("-- begin", refused, refused, StartsWith("vulkan 0 " + reason), AnyOf("cpu", "cuda")));
+  EXPECT_THAT(lines,
+              ElementsAre("-- begin", refused, refused, StartsWith("vulkan 0 " + reason), AnyOf("cpu", "cuda"),
+                          AnyOf("none ", AllOf(StartsWith("no_driver cuda: "), HasSubstr("; vulkan: " + reason)))));
 }
 
 class VulkanLoaderTest : public testing::Test {

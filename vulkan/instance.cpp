@@ -16,7 +16,7 @@ bool is_loaded = false;  // the functions of instances, which serve every instan
 
 Status load_loader() {
   if (is_loaded || volkInitialize() == VK_SUCCESS) return {};
-  return {LOWBIT_UNAVAILABLE, "no_driver: the Vulkan loader (libvulkan.so.1) cannot be loaded"};
+  return unavailable(LOWBIT_FALLBACK_NO_DRIVER, "the Vulkan loader (libvulkan.so.1) cannot be loaded");
 }
 
 void load_functions(VkInstance instance) {
@@ -31,7 +31,7 @@ Status instance(VkInstance* made) {
   if (kept == VK_NULL_HANDLE) {
     LOWBIT_TRY(load_loader());
     if (volkGetInstanceVersion() < VK_API_VERSION_1_2) {
-      return {LOWBIT_UNAVAILABLE, "driver_too_old: the Vulkan loader is older than Vulkan 1.2"};
+      return unavailable(LOWBIT_FALLBACK_DRIVER_TOO_OLD, "the Vulkan loader is older than Vulkan 1.2");
     }
     const VkApplicationInfo application{.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
                                         .pEngineName = "lowbit",
@@ -40,7 +40,7 @@ Status instance(VkInstance* made) {
     VkInstance created = VK_NULL_HANDLE;
     // Without devices this fails in as many ways as there are broken drivers.
     if (const VkResult result = vkCreateInstance(&info, nullptr, &created); result != VK_SUCCESS) {
-      return {LOWBIT_UNAVAILABLE, fmt::format("no_driver: vkCreateInstance gave {}", name_of(result)), result};
+      return unavailable(LOWBIT_FALLBACK_NO_DRIVER, "vkCreateInstance gave " + name_of(result), result);
     }
     load_functions(created);
     kept = created;
@@ -148,7 +148,7 @@ Status adopt_device(VkInstance made, VkPhysicalDevice handle, PhysicalDevice* de
     load_functions(made);
   }
   const std::string why_not = describe(handle, device);
-  return why_not.empty() ? Status() : Status(LOWBIT_UNAVAILABLE, "feature_missing: " + why_not);
+  return why_not.empty() ? Status() : unavailable(LOWBIT_FALLBACK_FEATURE_MISSING, why_not);
 }
 
 Status check_queue_family(VkPhysicalDevice device, uint32_t family) {
@@ -174,9 +174,9 @@ Status list_devices(std::vector<PhysicalDevice>* devices, std::string* refused) 
     handles.resize(count);
   }
   if (result != VK_SUCCESS && result != VK_INCOMPLETE) {
-    return {LOWBIT_UNAVAILABLE, fmt::format("no_device: listing the devices gave {}", name_of(result)), result};
+    return unavailable(LOWBIT_FALLBACK_NO_DEVICE, "listing the devices gave " + name_of(result), result);
   }
-  if (handles.empty()) return {LOWBIT_UNAVAILABLE, "no_device: Vulkan has no device"};
+  if (handles.empty()) return unavailable(LOWBIT_FALLBACK_NO_DEVICE, "Vulkan has no device");
   for (uint32_t i = 0; i < handles.size(); ++i) {
     PhysicalDevice device;
     device.index = i;

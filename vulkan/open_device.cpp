@@ -60,23 +60,23 @@ Status choose(const char* wanted, PhysicalDevice* chosen) {
   std::vector<PhysicalDevice> devices;
   std::string refused;
   LOWBIT_TRY(list_devices(&devices, &refused));
-  if (devices.empty()) return {LOWBIT_UNAVAILABLE, "feature_missing: " + refused};
+  if (devices.empty()) return unavailable(LOWBIT_FALLBACK_FEATURE_MISSING, refused);
   const PhysicalDevice* found = nullptr;
   if (wanted != nullptr && *wanted != '\0') {
     found = find(devices, wanted);
     if (found == nullptr) {
-      return {LOWBIT_UNAVAILABLE,
-              fmt::format("no_device: there is no Vulkan device '{}' (an index, a UUID or a part of a name; software "
-                          "devices go by name); there is {}",
-                          wanted, listing(devices))};
+      return unavailable(LOWBIT_FALLBACK_NO_DEVICE,
+                         fmt::format("there is no Vulkan device '{}' (an index, a UUID or a part of a name; software "
+                                     "devices go by name); there is {}",
+                                     wanted, listing(devices)));
     }
   } else {
     found = &*std::max_element(devices.begin(), devices.end(),
                                [](const auto& a, const auto& b) { return rank(a) < rank(b); });
     if (rank(*found) == 0) {
-      return {LOWBIT_UNAVAILABLE,
-              fmt::format("no_device: Vulkan has only software here, which is opened by name: LOWBIT_VULKAN_DEVICE={}",
-                          std::string_view(found->properties.deviceName).substr(0, 8))};
+      return unavailable(LOWBIT_FALLBACK_NO_DEVICE,
+                         fmt::format("Vulkan has only software here, which is opened by name: LOWBIT_VULKAN_DEVICE={}",
+                                     std::string_view(found->properties.deviceName).substr(0, 8)));
     }
   }
   *chosen = *found;

@@ -111,7 +111,8 @@ Status VulkanDevice::initialize() {
   if (device_ == VK_NULL_HANDLE) LOWBIT_TRY(create_device());
   volkLoadDeviceTable(&vk, device_);
   if (vk.vkWaitSemaphores == nullptr) {
-    return {LOWBIT_UNAVAILABLE, "feature_missing: the instance behind options.vulkan was not made for Vulkan 1.2"};
+    return unavailable(LOWBIT_FALLBACK_FEATURE_MISSING,
+                       "the instance behind options.vulkan was not made for Vulkan 1.2");
   }
   if (queue_ == VK_NULL_HANDLE) vk.vkGetDeviceQueue(device_, physical_.queue_family, 0, &queue_);
 

@@ -67,6 +67,34 @@ LOWBIT_API const char* lowbit_last_error(void);
 /* The driver's code (CUresult, VkResult) behind that failure, 0 when it did not come from a driver. */
 LOWBIT_API int64_t lowbit_last_native_code(void);
 
+/* Why something else did, or may do, what was asked for. */
+typedef enum lowbit_fallback_reason LOWBIT_INT32 {
+  LOWBIT_FALLBACK_NONE = 0,
+  /* Of a plan. */
+  LOWBIT_FALLBACK_QUANT_DISABLED = 1,
+  LOWBIT_FALLBACK_MISSING_PACKED_ARTIFACTS = 2,
+  LOWBIT_FALLBACK_NATIVE_LOW_BIT_UNAVAILABLE = 3,
+  /* Of a backend that cannot be opened. */
+  LOWBIT_FALLBACK_NOT_BUILT = 4,
+  LOWBIT_FALLBACK_NO_DRIVER = 5,
+  LOWBIT_FALLBACK_DRIVER_TOO_OLD = 6,
+  LOWBIT_FALLBACK_NO_DEVICE = 7,
+  LOWBIT_FALLBACK_FEATURE_MISSING = 8, /* and of a call that no kernel takes */
+  /* Of a call. */
+  LOWBIT_FALLBACK_PARITY_MISMATCH = 9, /* the guard barred every kernel that takes it, or all but what fell back */
+  LOWBIT_FALLBACK_DEVICE_LOST = 10,
+  LOWBIT_FALLBACK_OUT_OF_MEMORY = 11
+} lowbit_fallback_reason;
+/* "none", "quant_disabled", "no_driver". Static; NULL for a number that is none. */
+LOWBIT_API const char* lowbit_fallback_reason_name(lowbit_fallback_reason reason);
+
+/* What was passed over, or gave up. */
+typedef struct lowbit_fallback {
+  uint32_t struct_size;
+  lowbit_fallback_reason reason; /* LOWBIT_FALLBACK_NONE: nothing */
+  char detail[256];              /* a sentence; "" for nothing */
+} lowbit_fallback;
+
 /* ---- Names ------------------------------------------------------------------------------------------------------- */
 
 typedef enum lowbit_operation LOWBIT_INT32 {
@@ -171,8 +199,9 @@ typedef struct lowbit_device_options {
   const char* device;
   /* Features (lowbit_feature bits) the device must pretend to lack. */
   uint64_t disabled_features;
-  /* Non-zero: an operation that this backend lacks may run on the reference, where the device's memory is host memory.
-   * Zero: it returns LOWBIT_UNSUPPORTED. */
+  /* Non-zero: what the device cannot do may be done elsewhere, where the operands are host memory: by the reference for
+   * the cpu; for cuda and vulkan by the cpu, in calls on a stream on host memory, for which weights are kept in host
+   * memory too. Zero: such a call fails, with LOWBIT_UNSUPPORTED, LOWBIT_OUT_OF_MEMORY or LOWBIT_DEVICE_LOST. */
   int32_t allow_fallback;
   lowbit_guard guard;
   /* NULL, or the caller's own device, which is opened by the backend vulkan; `backend` is then "vulkan", "auto" or NULL,
@@ -199,6 +228,9 @@ LOWBIT_API lowbit_status lowbit_device_open(const lowbit_device_options* options
 /* Streams, buffers and weights keep their device alive; closing it early is allowed. NULL is allowed. */
 LOWBIT_API void lowbit_device_close(lowbit_device* device);
 LOWBIT_API lowbit_status lowbit_device_get_info(const lowbit_device* device, lowbit_device_info* info);
+/* Why `auto` passed over the backends before this device's: the reason of the first that is built in, and a sentence for
+ * each. */
+LOWBIT_API lowbit_status lowbit_device_get_fallback(const lowbit_device* device, lowbit_fallback* fallback);
 /* Runs the parity guard for every kernel of these operations that this device may use (bit 1 << operation each; 0 is
  * all). A kernel that fails is barred on this device for the life of the process and the next one serves. */
 LOWBIT_API lowbit_status lowbit_device_warm_up(lowbit_device* device, uint32_t operations);
@@ -284,6 +316,12 @@ LOWBIT_API void* lowbit_buffer_data(const lowbit_buffer* buffer);
 LOWBIT_API uint64_t lowbit_buffer_size(const lowbit_buffer* buffer);
 
 LOWBIT_API lowbit_status lowbit_stream_create(lowbit_device* device, lowbit_stream** stream);
+/* A stream whose tensors are host memory on every backend, for callers who have a call or two to make, or must get an
+ * answer: cuda and vulkan copy the operands to the device and the results back, and each call waits. On a device that
+ * allows fallback, a call that it cannot do (no kernel, every kernel barred by the guard, out of memory, lost) is done by
+ * the cpu over the same host memory; lowbit_stream_get_fallback() has the reason. On a host backend it is a stream like
+ * any other. */
+LOWBIT_API lowbit_status lowbit_stream_create_on_host_memory(lowbit_device* device, lowbit_stream** stream);
 /* Waits for its work. NULL is allowed. */
 LOWBIT_API void lowbit_stream_destroy(lowbit_stream* stream);
 /* A stream over one of the caller's own, for cuda a cudaStream_t of the device's primary context, which must outlive it.
@@ -310,6 +348,8 @@ LOWBIT_API lowbit_status lowbit_stream_reserve_scratch(lowbit_stream* stream, ui
 LOWBIT_API uint64_t lowbit_stream_scratch_size(const lowbit_stream* stream);
 /* The kernel behind the stream's last operation, "" before the first. Static. */
 LOWBIT_API const char* lowbit_stream_last_kernel(const lowbit_stream* stream);
+/* Why that kernel is not of the stream's device. */
+LOWBIT_API lowbit_status lowbit_stream_get_fallback(const lowbit_stream* stream, lowbit_fallback* fallback);
 /* Enqueues a copy between host memory and `offset` bytes into device memory; the host memory must live until it ran. */
 LOWBIT_API lowbit_status lowbit_copy_to_device(lowbit_stream* stream, void* device_data, uint64_t offset,
                                                const void* host, uint64_t size);
@@ -380,7 +420,9 @@ typedef struct lowbit_weight_desc {
   const float* scales; /* host; not kept */
   uint64_t scale_count;
 } lowbit_weight_desc;
-/* Runs the parity guard for the kernels that may read it. A ternary code 3 is LOWBIT_INVALID_ARGUMENT. */
+/* Runs the parity guard for the kernels that may read it. A ternary code 3 is LOWBIT_INVALID_ARGUMENT. Where cuda or
+ * vulkan cannot take the weight, but may fall back, it is in host memory alone, and serves streams on host memory; calls
+ * on others fail as this call would have. */
 LOWBIT_API lowbit_status lowbit_weight_prepare(lowbit_device* device, const lowbit_weight_desc* desc,
                                                lowbit_weight** weight);
 /* NULL is allowed. The caller sees to it that no enqueued call still reads it. */
@@ -485,16 +527,8 @@ typedef enum lowbit_runtime LOWBIT_INT32 {
   LOWBIT_PACKED_NATIVE_TRAINING_FORWARD = 3 /* likewise, in a forward pass whose gradients are taken */
 } lowbit_runtime;
 
-typedef enum lowbit_fallback_reason LOWBIT_INT32 {
-  LOWBIT_FALLBACK_NONE = 0,
-  LOWBIT_QUANT_DISABLED = 1,
-  LOWBIT_MISSING_PACKED_ARTIFACTS = 2,
-  LOWBIT_NATIVE_LOW_BIT_UNAVAILABLE = 3
-} lowbit_fallback_reason;
-
-/* "fake_quant_reference", "none". Static; NULL for a number that is none. */
+/* "fake_quant_reference". Static; NULL for a number that is none. */
 LOWBIT_API const char* lowbit_runtime_name(lowbit_runtime runtime);
-LOWBIT_API const char* lowbit_fallback_reason_name(lowbit_fallback_reason reason);
 
 typedef struct lowbit_plan {
   uint32_t struct_size;

@@ -61,6 +61,11 @@ class Device {
     check(lowbit_device_get_info(get(), &info));
     return info;
   }
+  lowbit_fallback fallback() const {
+    lowbit_fallback fallback{.struct_size = sizeof(fallback)};
+    check(lowbit_device_get_fallback(get(), &fallback));
+    return fallback;
+  }
   void warm_up(uint32_t operations = 0) const { check(lowbit_device_warm_up(get(), operations)); }
 
   // The kernels for a call, best first.
@@ -138,10 +143,21 @@ class Stream {
     check(lowbit_stream_wrap(device.get(), native, &stream));
     return Stream(stream);
   }
+  // Over tensors of host memory, on every backend.
+  static Stream on_host_memory(const Device& device) {
+    lowbit_stream* stream = nullptr;
+    check(lowbit_stream_create_on_host_memory(device.get(), &stream));
+    return Stream(stream);
+  }
   void* native() const { return lowbit_stream_native(get()); }
   void flush() const { check(lowbit_stream_flush(get())); }
   void synchronize() const { check(lowbit_stream_synchronize(get())); }
   const char* last_kernel() const { return lowbit_stream_last_kernel(get()); }
+  lowbit_fallback fallback() const {
+    lowbit_fallback fallback{.struct_size = sizeof(fallback)};
+    check(lowbit_stream_get_fallback(get(), &fallback));
+    return fallback;
+  }
 
   // Enqueues a copy of a contiguous range to the start of `buffer`; the range must live until it ran. Throws
   // std::out_of_range if it is longer than the buffer.
