@@ -19,6 +19,7 @@ enum class Backend { cuda, vulkan, cpu, reference };
 
 struct KernelRow;
 class Profiler;
+class RhoStatistics;
 class Stream;
 
 // Why the first choice was passed over.
@@ -174,9 +175,10 @@ class Stream {
   const Status& fault() const { return fault_; }
 
   const char* last_kernel = "";
-  Fallback fallback;        // of the last operation
-  const uint64_t number;    // in the order in which the process made them
-  bool is_measured = true;  // by the device's profiler: not what the guard does
+  Fallback fallback;                              // of the last operation
+  std::shared_ptr<RhoStatistics> rho_statistics;  // NULL while nobody asks for them
+  const uint64_t number;                          // in the order in which the process made them
+  bool is_measured = true;                        // by the device's profiler: not what the guard does
 
  private:
   static inline std::atomic<uint64_t> count_ = 0;

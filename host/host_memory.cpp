@@ -76,6 +76,7 @@ Status HostMemory::call(Stream& stream, std::span<const Operand> operands,
   const Status status = run_on_device(stream, operands, enqueue);
   if (fallback_ == nullptr || status.fallback_reason() == LOWBIT_FALLBACK_NONE) return status;
   LOWBIT_TRY(fallback_->begin());
+  fallback_->rho_statistics = stream.rho_statistics;
   LOWBIT_TRY(enqueue(*fallback_));
   stream.last_kernel = fallback_->last_kernel;
   stream.fallback = {status.fallback_reason(), status.sentence()};

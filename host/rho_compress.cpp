@@ -1,5 +1,6 @@
 #include "call.h"
 #include "kernel_table.h"
+#include "rho_statistics.h"
 
 using namespace lowbit::core;
 
@@ -21,8 +22,9 @@ Status validate(const Validator& check, const Device&, Args& a) {
 }
 
 Status enqueue(Stream& on, const Args& a) {
-  return run(on, {LOWBIT_RHO_COMPRESS, {}, a.encoding, {}},
-             RhoCompress{a.input, a.packed, a.scales, a.encoding, values(a)});
+  const RhoCompress op{a.input, a.packed, a.scales, a.encoding, values(a)};
+  LOWBIT_TRY(run(on, {LOWBIT_RHO_COMPRESS, {}, a.encoding, {}}, op));
+  return on.rho_statistics == nullptr || on.is_capturing() ? Status() : on.rho_statistics->add(on, op);
 }
 
 }  // namespace

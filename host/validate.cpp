@@ -3,9 +3,7 @@
 #include <algorithm>
 
 namespace lowbit::core {
-namespace {
 
-// Bytes from the first element to the end of the last row; -1 when that does not fit in 2^62.
 int64_t span_bytes(const Tensor& t) {
   constexpr int64_t kLimit = int64_t{1} << 62;
   int64_t rows = 1, bytes = 0;
@@ -18,8 +16,6 @@ int64_t span_bytes(const Tensor& t) {
   }
   return bytes <= kLimit ? bytes : -1;
 }
-
-}  // namespace
 
 std::string shape_text(const Tensor& tensor) {
   std::string text;

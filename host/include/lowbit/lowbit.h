@@ -487,6 +487,50 @@ typedef struct lowbit_rho_expand_args {
 } lowbit_rho_expand_args;
 LOWBIT_API lowbit_status lowbit_rho_expand(lowbit_stream* stream, const lowbit_rho_expand_args* args);
 
+/* What the rho_compress calls of a stream did to their tensors, added up over the values that were finite before and
+ * after. An error is |after - before|; relative is to the RMS of its call's tensor. */
+typedef struct lowbit_rho_statistics {
+  uint32_t struct_size;
+  uint64_t calls;
+  uint64_t values;
+  uint64_t non_finite; /* values that were not finite, or are not any more: all of a block with one that was not */
+  uint64_t bytes_before;
+  uint64_t bytes_after; /* packed and scales */
+  double rms_before;
+  double rms_after;
+  double mean_error;
+  double largest_error;
+  double mean_relative_error;
+  double largest_relative_error;
+  double smallest_rms_ratio; /* of a call, after / before; 1 for a tensor of zeros */
+  double largest_rms_ratio;
+} lowbit_rho_statistics;
+/* From now on every lowbit_rho_compress() on the stream, but for one that is captured, waits and reads back what it was
+ * given and what it made. What was added up before is forgotten. LOWBIT_UNSUPPORTED for a VkCommandBuffer of the
+ * caller's. */
+LOWBIT_API lowbit_status lowbit_rho_statistics_start(lowbit_stream* stream);
+/* No further call is added; the sums of those since the start are written. */
+LOWBIT_API lowbit_status lowbit_rho_statistics_stop(lowbit_stream* stream, lowbit_rho_statistics* statistics);
+
+/* What compression may cost: each statistic is at most this, smallest_rms_ratio at least. */
+typedef struct lowbit_rho_gate {
+  uint32_t struct_size;
+  double mean_relative_error;
+  double largest_relative_error;
+  double smallest_rms_ratio;
+  double largest_rms_ratio;
+  double bytes_ratio; /* bytes_after / bytes_before */
+} lowbit_rho_gate;
+/* What a gate says. */
+typedef struct lowbit_rho_verdict {
+  uint32_t struct_size;
+  int32_t passed;   /* non-zero: there were calls, all values are finite, and no limit is passed */
+  char reason[128]; /* "largest_relative_error is 0.11, the gate has 0.05"; "" if it passed */
+} lowbit_rho_verdict;
+/* gate may be NULL: for int8, 0.02 of mean and 0.05 of largest error, RMS ratios of 0.95 to 1.05, half the bytes. */
+LOWBIT_API lowbit_status lowbit_rho_gate_check(const lowbit_rho_statistics* statistics, const lowbit_rho_gate* gate,
+                                               lowbit_rho_verdict* verdict);
+
 /* ---- Plans ------------------------------------------------------------------------------------------------------- */
 
 /* How a Hatchling is to be computed on a device, and what memory that takes, in the words of burn_dragon, which trains

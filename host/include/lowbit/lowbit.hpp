@@ -159,6 +159,13 @@ class Stream {
     return fallback;
   }
 
+  void start_rho_statistics() const { check(lowbit_rho_statistics_start(get())); }
+  lowbit_rho_statistics stop_rho_statistics() const {
+    lowbit_rho_statistics statistics{.struct_size = sizeof(statistics)};
+    check(lowbit_rho_statistics_stop(get(), &statistics));
+    return statistics;
+  }
+
   // Enqueues a copy of a contiguous range to the start of `buffer`; the range must live until it ran. Throws
   // std::out_of_range if it is longer than the buffer.
   template <std::ranges::contiguous_range Range>
@@ -244,6 +251,19 @@ inline void rho_compress(const Stream& stream, const lowbit_rho_compress_args& a
 }
 inline void rho_expand(const Stream& stream, const lowbit_rho_expand_args& args) {
   detail::call(lowbit_rho_expand, stream, args);
+}
+
+// By the gate for int8, or by one of the caller's.
+inline lowbit_rho_verdict check_rho(const lowbit_rho_statistics& statistics) {
+  lowbit_rho_verdict verdict{.struct_size = sizeof(verdict)};
+  check(lowbit_rho_gate_check(&statistics, nullptr, &verdict));
+  return verdict;
+}
+inline lowbit_rho_verdict check_rho(const lowbit_rho_statistics& statistics, lowbit_rho_gate gate) {
+  gate.struct_size = sizeof(gate);
+  lowbit_rho_verdict verdict{.struct_size = sizeof(verdict)};
+  check(lowbit_rho_gate_check(&statistics, &gate, &verdict));
+  return verdict;
 }
 
 // The plan for a configuration on whatever has these capabilities.
