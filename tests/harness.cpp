@@ -19,6 +19,7 @@
 namespace lowbit::test {
 namespace {
 
+std::mutex reached_mutex;
 std::set<std::string>& reached() {
   static std::set<std::string> kernels;
   return kernels;
@@ -135,20 +136,40 @@ lowbit_device* open(const DeviceSpec& spec, lowbit_guard guard, std::string* abs
   return nullptr;
 }
 
-void ParityTest::SetUp() {
-  std::string absent;
-  // Without the guard, which would put a sound kernel in the place of a wrong one.
-  rig.device = open(GetParam(), LOWBIT_GUARD_OFF, &absent);
-  if (rig.device == nullptr) GTEST_SKIP() << absent;
-  ASSERT_EQ(lowbit_stream_create(rig.device, &rig.stream), LOWBIT_OK) << lowbit_last_error();
+void ParityTest::make_rig(lowbit_device* device) {
+  rig = {device, nullptr};
+  ASSERT_EQ(lowbit_stream_create(device, &rig.stream), LOWBIT_OK) << lowbit_last_error();
   lowbit_device_info info{sizeof(info)};
-  ASSERT_EQ(lowbit_device_get_info(rig.device, &info), LOWBIT_OK);
+  ASSERT_EQ(lowbit_device_get_info(device, &info), LOWBIT_OK);
   places = info.host_memory != 0 ? std::vector{Place::at_end, Place::at_start} : std::vector{Place::in_buffer};
+  float_setting = 0;
+}
+
+void ParityTest::SetUp() {
+  // Without the guard, which would put a sound kernel in the place of a wrong one.
+  const auto open_device = [](std::string* absent) { return open(GetParam(), LOWBIT_GUARD_OFF, absent); };
+  std::string absent;
+  lowbit_device* const first = open_device(&absent);
+  if (first == nullptr) GTEST_SKIP() << absent;
+  make_rig(first);
+  const char* const threads = std::getenv("LOWBIT_TEST_THREADS");
+  const bool is_shared = std::getenv("LOWBIT_TEST_SHARED_DEVICE") != nullptr;
+  for (int i = 1; threads != nullptr && i < std::stoi(threads); ++i) {
+    others_.emplace_back([=, this] {
+      std::string reason;
+      make_rig(is_shared ? first : open_device(&reason));
+      if (rig.stream != nullptr) TestBody();
+      lowbit_stream_destroy(rig.stream);
+      if (!is_shared) lowbit_device_close(rig.device);
+    });
+  }
 }
 
 void ParityTest::TearDown() {
+  for (std::thread& other : others_) other.join();
   lowbit_stream_destroy(rig.stream);
   lowbit_device_close(rig.device);
+  rig = {};
 }
 
 namespace {
@@ -194,7 +215,10 @@ std::vector<unsigned> hostile_float_settings() {
   return settings;
 }
 
-void ParityTest::count_as_reached() { reached().insert(lowbit_stream_last_kernel(rig.stream)); }
+void ParityTest::count_as_reached() {
+  const std::lock_guard lock(reached_mutex);
+  reached().insert(lowbit_stream_last_kernel(rig.stream));
+}
 
 bool ParityTest::spreads_work() const { return rig.device->device->multiprocessors() > 1; }
 

@@ -7,8 +7,10 @@
 #include <functional>
 #include <iosfwd>
 #include <map>
+#include <mutex>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "lowbit/lowbit.h"
@@ -35,10 +37,13 @@ lowbit_device* open(const DeviceSpec& spec, lowbit_guard guard, std::string* abs
 
 enum class Match { bits, floats };  // floats: a NaN is like every other NaN
 
+// With LOWBIT_TEST_THREADS in the environment so many threads run each test's body at once, each with a stream of its own;
+// and with a device of its own, or with LOWBIT_TEST_SHARED_DEVICE on one for all.
 class ParityTest : public testing::TestWithParam<DeviceSpec> {
  protected:
   void SetUp() override;
   void TearDown() override;
+  void TestBody() override = 0;  // GoogleTest's thread runs it, and those that SetUp() starts
 
   // Runs one call of the C API under `float_setting`, and waits for it.
   lowbit_status call(const std::function<lowbit_status()>& body);
@@ -49,18 +54,26 @@ class ParityTest : public testing::TestWithParam<DeviceSpec> {
   // Compares and counts.
   void expect_same(const std::string& what, const Words& got, const Words& expected, Match match);
 
-  Rig rig;
-  std::vector<Place> places;   // where the operands of a case lie: it runs once for each
-  unsigned float_setting = 0;  // MXCSR or FPCR during calls; 0: as it is
+  // Of each thread.
+  static inline thread_local Rig rig;
+  static inline thread_local std::vector<Place> places;   // where the operands of a case lie: it runs once for each
+  static inline thread_local unsigned float_setting = 0;  // MXCSR or FPCR during calls; 0: as it is
+
+ private:
+  void make_rig(lowbit_device* device);
+
+  std::vector<std::thread> others_;
 };
 
 // Settings that a caller may have and that lowbit must not follow: other roundings, and flushing of subnormals.
 std::vector<unsigned> hostile_float_settings();
 
-// What `make` returns, worked out once for all devices. The key names a case in full.
+// What `make` returns, worked out once for all devices and threads. The key names a case in full.
 template <typename Make>
 const auto& remembered(const std::string& key, Make make) {
   static std::map<std::string, decltype(make())> known;
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
   const auto found = known.find(key);
   return found != known.end() ? found->second : known.emplace(key, make()).first->second;
 }
