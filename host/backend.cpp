@@ -181,9 +181,8 @@ lowbit_status lowbit_device_get_info(const lowbit_device* device, lowbit_device_
   return boundary([&]() -> Status {
     const Validator check("device_get_info");
     if (device == nullptr) return check.fail("device is NULL");
-    lowbit_device_info copy{};
-    LOWBIT_TRY(read_struct(check, "info", info, &copy));
-    *info = device->device->info();
+    LOWBIT_TRY(check_struct(check, "info", info));
+    write_struct(device->device->info(), info);
     return {};
   });
 }
@@ -192,8 +191,7 @@ lowbit_status lowbit_device_get_fallback(const lowbit_device* device, lowbit_fal
   return boundary([&]() -> Status {
     const Validator check("device_get_fallback");
     if (device == nullptr) return check.fail("device is NULL");
-    lowbit_fallback copy{};
-    LOWBIT_TRY(read_struct(check, "fallback", fallback, &copy));
+    LOWBIT_TRY(check_struct(check, "fallback", fallback));
     write_fallback(device->device->passed_over(), fallback);
     return {};
   });
@@ -203,10 +201,8 @@ lowbit_status lowbit_device_get_memory(const lowbit_device* device, lowbit_memor
   return boundary([&]() -> Status {
     const Validator check("device_get_memory");
     if (device == nullptr) return check.fail("device is NULL");
-    lowbit_memory_info copy{};
-    LOWBIT_TRY(read_struct(check, "info", info, &copy));
-    info->in_use = device->device->memory_in_use();
-    info->peak = device->device->memory_peak();
+    LOWBIT_TRY(check_struct(check, "info", info));
+    write_struct({.in_use = device->device->memory_in_use(), .peak = device->device->memory_peak()}, info);
     return {};
   });
 }
@@ -228,18 +224,50 @@ lowbit_status lowbit_device_warm_up(lowbit_device* device, uint32_t operations) 
 lowbit_status lowbit_backend_get_info(uint32_t index, lowbit_backend_info* info) {
   return boundary([&]() -> Status {
     const Validator check("backend_get_info");
-    lowbit_backend_info copy{};
-    LOWBIT_TRY(read_struct(check, "info", info, &copy));
+    LOWBIT_TRY(check_struct(check, "info", info));
     if (index >= std::size(kBackends))
       return check.fail("index is {}, it may be 0 to {}", index, std::size(kBackends) - 1);
     std::shared_ptr<Device> device;
     const Status status = open(kBackends[index], lowbit_device_options{}, kernel_table(), &device);
-    copy_text(info->name, kBackends[index].name);
-    copy_text(info->reason, status.sentence());
-    info->available = status.ok();
+    lowbit_backend_info found{.available = status.ok()};
+    copy_text(found.name, kBackends[index].name);
+    copy_text(found.reason, status.sentence());
+    write_struct(found, info);
     return {};
   });
 }
+
+namespace {
+
+// What is asked for, as choose() has it, but for the size: those that it rules out are listed too.
+Status read_query(const Validator& check, const lowbit_query* from, Request* request, ProjectionSize* size) {
+  lowbit_query q{};
+  LOWBIT_TRY(read_struct(check, "query", from, &q));
+  if (static_cast<uint32_t>(q.operation) >= kOperationCount)
+    return check.fail("query.operation is {}, it may be 0 to {}", static_cast<int32_t>(q.operation),
+                      kOperationCount - 1);
+  *request = {q.operation, {}, {}, {}};
+  const bool is_projection = q.operation == LOWBIT_LOWRANK_PROJECTION || q.operation == LOWBIT_DECODER_TAIL;
+  if (is_projection || q.operation == LOWBIT_QUANTIZE_PACK) {
+    LOWBIT_TRY(check.member("query.activations", q.activations, {LOWBIT_INT8, LOWBIT_INT4, LOWBIT_UINT8, LOWBIT_F32}));
+    request->activations = q.activations;
+  }
+  if (q.operation != LOWBIT_QUANTIZE_PACK) {
+    LOWBIT_TRY(check.member("query.weights", q.weights, {LOWBIT_INT8, LOWBIT_TERNARY, LOWBIT_BINARY}));
+    request->weights = q.weights;
+  }
+  if (!is_projection) return {};
+  const std::pair<const char*, int64_t> sizes[] = {{"rows", q.rows}, {"depth", q.depth}, {"outputs", q.outputs}};
+  for (const auto& [name, value] : sizes) {
+    if (value < 0) return check.fail("query.{} is {}, it must be at least 0", name, value);
+  }
+  // As box_rows() finds it of what lowbit.h takes the activations to be.
+  const bool is_even = q.operation == LOWBIT_DECODER_TAIL || ceil_div(q.depth, LOWBIT_CODES_PER_WORD) % 4 == 0;
+  *size = {q.rows, q.depth, q.outputs, is_even ? q.rows : 0};
+  return {};
+}
+
+}  // namespace
 
 lowbit_status lowbit_explain(const lowbit_device* device, const lowbit_query* query, lowbit_candidate* candidates,
                              size_t* count) {
@@ -248,35 +276,22 @@ lowbit_status lowbit_explain(const lowbit_device* device, const lowbit_query* qu
     if (device == nullptr) return check.fail("device is NULL");
     if (count == nullptr) return check.fail("count is NULL");
     if (candidates == nullptr && *count != 0) return check.fail("candidates is NULL, but count is {}", *count);
-    lowbit_query q{};
-    LOWBIT_TRY(read_struct(check, "query", query, &q));
-    if (static_cast<uint32_t>(q.operation) >= kOperationCount)
-      return check.fail("query.operation is {}, it may be 0 to {}", static_cast<int32_t>(q.operation),
-                        kOperationCount - 1);
-    const bool has_activations = q.operation == LOWBIT_QUANTIZE_PACK || q.operation == LOWBIT_LOWRANK_PROJECTION ||
-                                 q.operation == LOWBIT_DECODER_TAIL;
-    const bool has_weights = q.operation != LOWBIT_QUANTIZE_PACK;
-    Request request{q.operation, {}, {}, {}};
-    if (has_activations) {
-      LOWBIT_TRY(
-          check.member("query.activations", q.activations, {LOWBIT_INT8, LOWBIT_INT4, LOWBIT_UINT8, LOWBIT_F32}));
-      request.activations = q.activations;
-    }
-    if (has_weights) {
-      LOWBIT_TRY(check.member("query.weights", q.weights, {LOWBIT_INT8, LOWBIT_TERNARY, LOWBIT_BINARY}));
-      request.weights = q.weights;
-    }
+    const Device& on = *device->device;
+    Request request{};
+    ProjectionSize size{};
+    LOWBIT_TRY(read_query(check, query, &request, &size));
     size_t found = 0;
     bool served = false;
-    for (const KernelRow& kernel : device->device->kernels()) {
-      if (!is_candidate(*device->device, kernel, request)) continue;
+    for (const KernelRow& kernel : on.kernels()) {
+      if (!is_candidate(on, kernel, request)) continue;
       if (found < *count) {
         lowbit_candidate& entry = candidates[found] = {};
-        const bool usable = is_usable(*device->device, kernel);
         entry.kernel = kernel.name;
-        entry.selected = usable && !served;
-        if (!usable && !served) copy_text(entry.reason, why_not(*device->device, kernel));
-        served |= usable;
+        if (!served) {
+          copy_text(entry.reason, is_usable(on, kernel) ? size_limit(on, kernel, size) : why_not(on, kernel));
+          served = entry.reason[0] == '\0';
+          entry.selected = served;
+        }
       }
       ++found;
     }

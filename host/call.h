@@ -1,7 +1,10 @@
 // The way of a call, from the C boundary to the kernel: arguments read, stream ready, body run.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstring>
 
 #include "device.h"
 #include "float_environment.h"
@@ -12,21 +15,55 @@
 
 namespace lowbit::core {
 
-// Copies a struct that starts with struct_size. There is one version of each so far; when one grows, smaller sizes are
-// accepted and the fields they lack are zero.
-template <typename Args>
-Status read_struct(const Validator& check, const char* name, const Args* from, Args* to) {
-  if (from == nullptr) return check.fail("{} is NULL", name);
-  if (from->struct_size != sizeof(Args)) {
-    return check.fail("{}.struct_size is {}, it must be {}", name, from->struct_size, sizeof(Args));
+// The size of a struct's first version, the least that its struct_size may be. One that grows gets a line here, with the
+// first field that it grew by.
+template <typename Struct>
+inline constexpr size_t kFirstSize = sizeof(Struct);
+template <>
+inline constexpr size_t kFirstSize<lowbit_query> = offsetof(lowbit_query, rows);
+
+// A struct_size beyond it is a mistake, whose bytes are not looked at.
+constexpr size_t kMostStructSize = 4096;
+
+// A struct that starts with struct_size, of this version, an earlier or a later one: what a later one has behind ours must
+// be zero. Only struct_size bytes of it are there.
+template <typename Struct>
+Status check_struct(const Validator& check, const char* name, const Struct* given) {
+  if (given == nullptr) return check.fail("{} is NULL", name);
+  const uint32_t size = given->struct_size;
+  if (size < kFirstSize<Struct> || size > kMostStructSize) {
+    return check.fail("{}.struct_size is {}, it may be {} to {}", name, size, kFirstSize<Struct>, kMostStructSize);
   }
-  *to = *from;
+  const auto* bytes = reinterpret_cast<const std::byte*>(given);
+  for (size_t i = sizeof(Struct); i < size; ++i) {
+    if (bytes[i] == std::byte{}) continue;
+    return check.fail("{} was made for a later lowbit than {}: its byte {} is not zero, and here it has {}", name,
+                      lowbit_version(), i, sizeof(Struct));
+  }
   return {};
 }
 
+// Its fields, those it lacks being zero.
+template <typename Struct>
+Status read_struct(const Validator& check, const char* name, const Struct* from, Struct* to) {
+  LOWBIT_TRY(check_struct(check, name, from));
+  *to = {};
+  std::memcpy(to, from, std::min<size_t>(from->struct_size, sizeof(Struct)));
+  return {};
+}
+
+// Fills in a struct that check_struct() has passed, as far as it goes.
+template <typename Struct>
+void write_struct(const Struct& from, Struct* to) {
+  const uint32_t size = to->struct_size;
+  std::memcpy(to, &from, std::min<size_t>(size, sizeof(Struct)));
+  to->struct_size = size;
+}
+
 inline void write_fallback(const Fallback& from, lowbit_fallback* to) {
-  to->reason = from.reason;
-  copy_text(to->detail, from.detail);
+  lowbit_fallback made{.reason = from.reason};
+  copy_text(made.detail, from.detail);
+  write_struct(made, to);
 }
 
 // An operation's three parts:

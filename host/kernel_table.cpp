@@ -170,10 +170,20 @@ bool matches(Set<Enum> row, std::optional<Enum> wanted) {
   return !wanted || row.contains(*wanted);
 }
 
-bool matches(const Device& device, const KernelRow& kernel, const std::optional<ProjectionSize>& size) {
-  return !size ||
-         (size->rows >= kernel.min_rows && size->rows <= kernel.max_rows && size->depth <= kernel.max_depth &&
-          size->box_rows >= kernel.min_box_rows && size->outputs >= kernel.min_outputs * device.multiprocessors());
+// The first of a kernel's limits that a size is beyond.
+struct Limit {
+  const char* takes;  // NULL: of none
+  int64_t number;
+};
+Limit exceeded(const Device& device, const KernelRow& kernel, const ProjectionSize& size) {
+  if (size.rows != 0 && size.rows < kernel.min_rows) return {"takes {} rows and more", kernel.min_rows};
+  if (size.rows > kernel.max_rows) return {"takes no more rows than {}", kernel.max_rows};
+  if (size.depth > kernel.max_depth) return {"takes sums of no more products than {}", kernel.max_depth};
+  if (size.rows != 0 && size.box_rows < kernel.min_box_rows)
+    return {"takes {} rows and more that are contiguous and of a multiple of 16 bytes", kernel.min_box_rows};
+  const int64_t min_outputs = kernel.min_outputs * device.multiprocessors();
+  if (size.outputs != 0 && size.outputs < min_outputs) return {"takes {} outputs and more", min_outputs};
+  return {nullptr, 0};
 }
 
 // The sentence that no row of the device's backend can serve, with why not.
@@ -199,11 +209,17 @@ bool is_candidate(const Device& device, const KernelRow& kernel, const Request& 
       device.allow_fallback() && device.info().host_memory != 0 && kernel.backend == Backend::reference;
   return kernel.operation() == request.operation && (kernel.backend == device.backend() || fallback) &&
          matches(kernel.activations, request.activations) && matches(kernel.weights, request.weights) &&
-         matches(kernel.layouts, request.layout) && matches(device, kernel, request.size);
+         matches(kernel.layouts, request.layout) &&
+         (!request.size || exceeded(device, kernel, *request.size).takes == nullptr);
 }
 
 bool is_usable(const Device& device, const KernelRow& kernel) {
   return (kernel.features & ~device.info().features) == 0 && device.state(kernel) != KernelState::barred;
+}
+
+std::string size_limit(const Device& device, const KernelRow& kernel, const ProjectionSize& size) {
+  const Limit limit = exceeded(device, kernel, size);
+  return limit.takes == nullptr ? "" : fmt::format(fmt::runtime(limit.takes), limit.number);
 }
 
 std::string why_not(const Device& device, const KernelRow& kernel) {

@@ -57,7 +57,7 @@ struct KernelRow {
 // Every kernel of this build, best first.
 std::span<const KernelRow> kernel_table();
 
-// How large a projection is.
+// How large a projection is. Of one that is not known in full, rows, depth or outputs are 0 and rule out no kernel.
 struct ProjectionSize {
   int64_t rows;      // of activations: B * T
   int64_t depth;     // products that an output sums: E, or H * l
@@ -77,6 +77,8 @@ struct Request {
 bool is_candidate(const Device& device, const KernelRow& kernel, const Request& request);
 // Whether it may serve: its features are there and it is not barred.
 bool is_usable(const Device& device, const KernelRow& kernel);
+// "" if it takes projections of this size, else what it takes: "takes 33 rows and more".
+std::string size_limit(const Device& device, const KernelRow& kernel, const ProjectionSize& size);
 // Why a candidate is passed over, for people: "feature_missing: avx2".
 std::string why_not(const Device& device, const KernelRow& kernel);
 

@@ -145,10 +145,10 @@ lowbit_status lowbit_estimate_memory(const lowbit_device* device, const lowbit_m
     LOWBIT_TRY(read_model(check, model, &m));
     lowbit_plan_config c{};
     LOWBIT_TRY(read_config(check, config, &c));
+    LOWBIT_TRY(check_struct(check, "estimate", estimate));
     lowbit_memory_estimate found{};
-    LOWBIT_TRY(read_struct(check, "estimate", estimate, &found));
     LOWBIT_TRY(find_buckets(check, *device->device, m, c, &found));
-    *estimate = found;
+    write_struct(found, estimate);
     return {};
   });
 }

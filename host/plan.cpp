@@ -87,15 +87,13 @@ lowbit_status lowbit_device_get_capabilities(const lowbit_device* device, const 
     if (device == nullptr) return check.fail("device is NULL");
     lowbit_plan_config c{};
     LOWBIT_TRY(read_config(check, config, &c));
-    lowbit_capabilities found{};
-    LOWBIT_TRY(read_struct(check, "capabilities", capabilities, &found));
-    found.native_projections = c.enabled != 0;
+    LOWBIT_TRY(check_struct(check, "capabilities", capabilities));
+    lowbit_capabilities found{.native_projections = c.enabled != 0};
     for (const Module& module : modules(c)) {
       if (!module.is_target) continue;
       found.native_projections &= has_native(*device->device, {module.operation, c.activations, module.format, {}});
     }
-    found.training_kernels = 0;
-    *capabilities = found;
+    write_struct(found, capabilities);
     return {};
   });
 }
@@ -108,12 +106,9 @@ lowbit_status lowbit_plan_choose(const lowbit_plan_config* config, const lowbit_
     LOWBIT_TRY(read_config(check, config, &c));
     lowbit_capabilities has{};
     LOWBIT_TRY(read_struct(check, "capabilities", capabilities, &has));
-    lowbit_plan chosen{};
-    LOWBIT_TRY(read_struct(check, "plan", plan, &chosen));
+    LOWBIT_TRY(check_struct(check, "plan", plan));
     const Choice choice = choose_plan(c, has);
-    chosen.runtime = choice.runtime;
-    chosen.fallback_reason = choice.reason;
-    *plan = chosen;
+    write_struct({.runtime = choice.runtime, .fallback_reason = choice.reason}, plan);
     return {};
   });
 }

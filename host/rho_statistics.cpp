@@ -72,20 +72,20 @@ Status RhoStatistics::add(Stream& stream, const RhoCompress& op) {
   return {};
 }
 
-void RhoStatistics::write(lowbit_rho_statistics* to) const {
-  to->calls = calls_;
-  to->values = values_;
-  to->non_finite = non_finite_;
-  to->bytes_before = bytes_before_;
-  to->bytes_after = bytes_after_;
-  to->rms_before = std::sqrt(divided(squares_before_, values_));
-  to->rms_after = std::sqrt(divided(squares_after_, values_));
-  to->mean_error = divided(errors_, values_);
-  to->largest_error = largest_error_;
-  to->mean_relative_error = divided(relative_errors_, values_);
-  to->largest_relative_error = largest_relative_error_;
-  to->smallest_rms_ratio = smallest_rms_ratio_;
-  to->largest_rms_ratio = largest_rms_ratio_;
+lowbit_rho_statistics RhoStatistics::sums() const {
+  return {.calls = calls_,
+          .values = values_,
+          .non_finite = non_finite_,
+          .bytes_before = bytes_before_,
+          .bytes_after = bytes_after_,
+          .rms_before = std::sqrt(divided(squares_before_, values_)),
+          .rms_after = std::sqrt(divided(squares_after_, values_)),
+          .mean_error = divided(errors_, values_),
+          .largest_error = largest_error_,
+          .mean_relative_error = divided(relative_errors_, values_),
+          .largest_relative_error = largest_relative_error_,
+          .smallest_rms_ratio = smallest_rms_ratio_,
+          .largest_rms_ratio = largest_rms_ratio_};
 }
 
 namespace {
@@ -141,16 +141,22 @@ lowbit_status lowbit_rho_statistics_start(lowbit_stream* stream) {
   });
 }
 
-lowbit_status lowbit_rho_statistics_stop(lowbit_stream* stream, lowbit_rho_statistics* statistics) {
+lowbit_status lowbit_rho_statistics_stop(lowbit_stream* stream) {
   return boundary([&]() -> Status {
-    const Validator check("rho_statistics_stop");
+    if (stream == nullptr) return Validator("rho_statistics_stop").fail("stream is NULL");
+    stream->stream->rho_statistics.reset();
+    return {};
+  });
+}
+
+lowbit_status lowbit_rho_statistics_get(const lowbit_stream* stream, lowbit_rho_statistics* statistics) {
+  return boundary([&]() -> Status {
+    const Validator check("rho_statistics_get");
     if (stream == nullptr) return check.fail("stream is NULL");
-    lowbit_rho_statistics copy{};
-    LOWBIT_TRY(read_struct(check, "statistics", statistics, &copy));
-    std::shared_ptr<RhoStatistics>& measured = stream->stream->rho_statistics;
+    LOWBIT_TRY(check_struct(check, "statistics", statistics));
+    const RhoStatistics* measured = stream->stream->rho_statistics.get();
     if (measured == nullptr) return check.fail("the stream has no statistics: start them before");
-    measured->write(statistics);
-    measured.reset();
+    write_struct(measured->sums(), statistics);
     return {};
   });
 }
@@ -163,11 +169,11 @@ lowbit_status lowbit_rho_gate_check(const lowbit_rho_statistics* statistics, con
     LOWBIT_TRY(read_struct(check, "statistics", statistics, &s));
     lowbit_rho_gate limits = kInt8Gate;
     if (gate != nullptr) LOWBIT_TRY(read_struct(check, "gate", gate, &limits));
-    lowbit_rho_verdict copy{};
-    LOWBIT_TRY(read_struct(check, "verdict", verdict, &copy));
+    LOWBIT_TRY(check_struct(check, "verdict", verdict));
     const std::string reason = failure(s, limits);
-    verdict->passed = reason.empty();
-    copy_text(verdict->reason, reason);
+    lowbit_rho_verdict made{.passed = reason.empty()};
+    copy_text(made.reason, reason);
+    write_struct(made, verdict);
     return {};
   });
 }

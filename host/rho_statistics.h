@@ -12,7 +12,7 @@ class RhoStatistics {
  public:
   // Reads back what a call on the stream was given and made, and adds it up. Waits.
   Status add(Stream& stream, const RhoCompress& op);
-  void write(lowbit_rho_statistics* to) const;
+  lowbit_rho_statistics sums() const;
 
  private:
   uint64_t calls_ = 0, values_ = 0, non_finite_ = 0, bytes_before_ = 0, bytes_after_ = 0;

@@ -11,6 +11,13 @@ Status ready(const Validator& check, const lowbit_stream* stream) {
   return stream->stream->fault();
 }
 
+// Of a copy, whose end can be reckoned.
+Status check_range(const Validator& check, uint64_t offset, uint64_t size) {
+  constexpr uint64_t kMost = uint64_t{1} << 62;
+  if (offset <= kMost && size <= kMost) return {};
+  return check.fail("offset is {} and size {}, each may be at most 2^62", offset, size);
+}
+
 }  // namespace
 
 lowbit_status lowbit_buffer_create(lowbit_device* device, uint64_t size, lowbit_buffer** buffer) {
@@ -107,8 +114,7 @@ lowbit_status lowbit_stream_get_fallback(const lowbit_stream* stream, lowbit_fal
   return boundary([&]() -> Status {
     const Validator check("stream_get_fallback");
     if (stream == nullptr) return check.fail("stream is NULL");
-    lowbit_fallback copy{};
-    LOWBIT_TRY(read_struct(check, "fallback", fallback, &copy));
+    LOWBIT_TRY(check_struct(check, "fallback", fallback));
     write_fallback(stream->stream->fallback, fallback);
     return {};
   });
@@ -122,6 +128,7 @@ lowbit_status lowbit_copy_to_device(lowbit_stream* stream, void* device_data, ui
     if (size == 0) return {};
     if (device_data == nullptr) return check.fail("device_data is NULL");
     if (host == nullptr) return check.fail("host is NULL");
+    LOWBIT_TRY(check_range(check, offset, size));
     return stream->stream->copy_to_device(device_data, offset, host, size);
   });
 }
@@ -134,6 +141,7 @@ lowbit_status lowbit_copy_to_host(lowbit_stream* stream, void* host, const void*
     if (size == 0) return {};
     if (device_data == nullptr) return check.fail("device_data is NULL");
     if (host == nullptr) return check.fail("host is NULL");
+    LOWBIT_TRY(check_range(check, offset, size));
     return stream->stream->copy_to_host(host, device_data, offset, size);
   });
 }

@@ -5,10 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <string>
 #include <vector>
 
+#include "fake_device.h"
 #include "lowbit/lowbit.h"
 
 namespace lowbit::test {
@@ -57,27 +57,37 @@ class ArgumentsTest : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     device = open();
+    if (device == nullptr) GTEST_SKIP() << lowbit_last_error();
     ASSERT_EQ(lowbit_stream_create(device, &stream), LOWBIT_OK);
   }
   void TearDown() override {
+    for (lowbit_buffer* buffer : buffers_) lowbit_buffer_destroy(buffer);
     lowbit_stream_destroy(stream);
     lowbit_device_close(device);
   }
   static lowbit_device* open() {
-    const lowbit_device_options options{sizeof(options), GetParam()};
+    const lowbit_device_options options{
+        .struct_size = sizeof(options), .backend = GetParam(), .guard = LOWBIT_GUARD_OFF};
     lowbit_device* opened = nullptr;
-    EXPECT_EQ(lowbit_device_open(&options, &opened), LOWBIT_OK) << lowbit_last_error();
+    const lowbit_status status = lowbit_device_open(&options, &opened);
+    EXPECT_TRUE(status == LOWBIT_OK || status == LOWBIT_UNAVAILABLE) << lowbit_last_error();
     return opened;
   }
 
-  // Memory of the test, all the same value; so far apart that an operand laid on one overlaps no other.
+  // In memory that is all the same value, and so far from others that an operand laid on one overlaps no other.
   lowbit_tensor tensor(lowbit_type type, std::vector<int64_t> shape) {
     int64_t count = 1;
     for (int64_t extent : shape) count *= extent;
-    constexpr size_t kApart = 4096;  // words
-    memory_.emplace_back(static_cast<size_t>(count) + 2 * kApart, 0x01010101);
-    lowbit_tensor t{.data = memory_.back().data() + kApart,
-                    .size = static_cast<uint64_t>(count) * (type == LOWBIT_TYPE_U8 ? 1 : 4),
+    constexpr uint64_t kApart = 1 << 14;
+    const std::vector<uint8_t> bytes(static_cast<uint64_t>(count) * 4 + 2 * kApart, 1);
+    buffers_.emplace_back();
+    EXPECT_EQ(lowbit_buffer_create(device, bytes.size(), &buffers_.back()), LOWBIT_OK) << lowbit_last_error();
+    void* const data = lowbit_buffer_data(buffers_.back());
+    EXPECT_EQ(lowbit_copy_to_device(stream, data, 0, bytes.data(), bytes.size()), LOWBIT_OK);
+    EXPECT_EQ(lowbit_stream_synchronize(stream), LOWBIT_OK) << lowbit_last_error();
+    lowbit_tensor t{.data = data,
+                    .offset = kApart,
+                    .size = kApart + static_cast<uint64_t>(count) * (type == LOWBIT_TYPE_U8 ? 1 : 4),
                     .rank = static_cast<int32_t>(shape.size()),
                     .type = type};
     std::copy(shape.begin(), shape.end(), t.shape);
@@ -96,26 +106,17 @@ class ArgumentsTest : public testing::TestWithParam<const char*> {
 
   template <typename Args>
   void expect_refused(Function<Args> call, const Args& args, const std::string& says) {
-    const auto before = memory_;
+    const auto before = memory();
     EXPECT_EQ(call(stream, &args), LOWBIT_INVALID_ARGUMENT) << says;
     EXPECT_THAT(lowbit_last_error(), testing::HasSubstr(says));
-    EXPECT_TRUE(memory_ == before) << "memory was written: " << says;
+    EXPECT_TRUE(memory() == before) << "memory was written: " << says;
   }
 
-  // NULL, struct_size, and every way to spoil each tensor. `optional_data`: a tensor whose data may be NULL.
+  // Every way to spoil each tensor. `optional_data`: a tensor whose data may be NULL.
   template <typename Args>
   void expect_common_refused(Function<Args> call, const Args& valid, std::initializer_list<Named<Args>> tensors,
                              const char* optional_data = "") {
     ASSERT_EQ(call(stream, &valid), LOWBIT_OK) << lowbit_last_error();
-    EXPECT_EQ(call(nullptr, &valid), LOWBIT_INVALID_ARGUMENT);
-    EXPECT_THAT(lowbit_last_error(), testing::HasSubstr("stream is NULL"));
-    EXPECT_EQ(call(stream, static_cast<const Args*>(nullptr)), LOWBIT_INVALID_ARGUMENT);
-    EXPECT_THAT(lowbit_last_error(), testing::HasSubstr("args is NULL"));
-    for (uint32_t size : {0u, static_cast<uint32_t>(sizeof(Args)) - 8, static_cast<uint32_t>(sizeof(Args)) + 8}) {
-      Args args = valid;
-      args.struct_size = size;
-      expect_refused(call, args, fmt::format("args.struct_size is {}, it must be {}", size, sizeof(Args)));
-    }
     for (const Named<Args>& named : tensors) {
       for (const Spoiled& spoiled : kSpoiled) {
         Args args = valid;
@@ -131,7 +132,7 @@ class ArgumentsTest : public testing::TestWithParam<const char*> {
       args = valid;
       if (named.of(args).type != LOWBIT_TYPE_U8) {
         named.of(args).offset = 2, named.of(args).size = 0;
-        expect_refused(call, args, fmt::format("{} starts at address", named.name));
+        expect_refused(call, args, fmt::format("{} starts at ", named.name));
       }
       args = valid;
       named.of(args).type = named.of(args).type == LOWBIT_TYPE_U8 ? LOWBIT_TYPE_F32 : LOWBIT_TYPE_U8;
@@ -146,12 +147,12 @@ class ArgumentsTest : public testing::TestWithParam<const char*> {
       Args args = valid;
       lowbit_tensor& moved = output.of(args);
       moved.data = other.of(args).data, moved.size = 0;
-      if (at_end) moved.offset = (other.of(args).size - 1) / 4 * 4;
-      const auto before = memory_;
+      moved.offset = at_end ? (other.of(args).size - 1) / 4 * 4 : other.of(args).offset;
+      const auto before = memory();
       EXPECT_EQ(call(stream, &args), LOWBIT_INVALID_ARGUMENT);
       EXPECT_THAT(lowbit_last_error(), testing::AllOf(testing::HasSubstr("overlaps"), testing::HasSubstr(output.name),
                                                       testing::HasSubstr(other.name)));
-      EXPECT_TRUE(memory_ == before);
+      EXPECT_TRUE(memory() == before);
     }
   }
 
@@ -169,7 +170,18 @@ class ArgumentsTest : public testing::TestWithParam<const char*> {
   lowbit_stream* stream = nullptr;
 
  private:
-  std::deque<std::vector<uint32_t>> memory_;
+  // All of it, once everything has run.
+  std::vector<std::vector<uint8_t>> memory() const {
+    std::vector<std::vector<uint8_t>> all;
+    for (const lowbit_buffer* buffer : buffers_) {
+      std::vector<uint8_t>& bytes = all.emplace_back(lowbit_buffer_size(buffer));
+      EXPECT_EQ(lowbit_copy_to_host(stream, bytes.data(), lowbit_buffer_data(buffer), 0, bytes.size()), LOWBIT_OK);
+    }
+    EXPECT_EQ(lowbit_stream_synchronize(stream), LOWBIT_OK) << lowbit_last_error();
+    return all;
+  }
+  const ScopedEnvironment no_cache_{"LOWBIT_PIPELINE_CACHE", "off"};
+  std::vector<lowbit_buffer*> buffers_;
 };
 
 #define NAMED(Args, field)                                     \

@@ -294,6 +294,51 @@ TEST(Explain, AFormatThatIsNoneIsAnError) {
   }
 }
 
+// Rows of one request; each but the last takes some sizes only.
+TEST(Explain, SaysWhatSizesAKernelTakes) {
+  constexpr FormatSet kCode = {LOWBIT_INT8};
+  constexpr LayoutSet kPlain = {Layout::plain};
+  const auto row = [&](const char* name, int64_t min_rows, int64_t max_rows, int64_t max_depth, int64_t min_box_rows,
+                       int64_t min_outputs) {
+    return KernelRow{name,     Backend::cpu, 0,         kCode,        kCode,      kPlain, &reference::decoder_tail,
+                     min_rows, max_rows,     max_depth, min_box_rows, min_outputs};
+  };
+  constexpr int64_t kAny = INT64_MAX;
+  const KernelRow limited[] = {row("many", 33, kAny, kAny, 0, 0),    row("one", 1, 1, kAny, 0, 0),
+                               row("narrow", 1, kAny, 100, 0, 0),    row("boxes", 1, kAny, kAny, 5, 0),
+                               row("large", 1, kAny, kAny, 0, 1000), row("any", 1, kAny, kAny, 0, 0)};
+  const auto on = [&](lowbit_operation operation, std::span<const KernelRow> table, int64_t rows, int64_t depth,
+                      int64_t outputs) {
+    return explain({std::make_shared<FakeDevice>(Backend::cpu, 0, table)},
+                   {0, operation, LOWBIT_INT8, LOWBIT_INT8, rows, depth, outputs});
+  };
+  Explained e = on(LOWBIT_DECODER_TAIL, limited, 4, 101, 999);
+  EXPECT_EQ(e.selected, "any");
+  EXPECT_THAT(e.reasons, ElementsAre("takes 33 rows and more", "takes no more rows than 1",
+                                     "takes sums of no more products than 100",
+                                     "takes 5 rows and more that are contiguous and of a multiple of 16 bytes",
+                                     "takes 1000 outputs and more", ""));
+  EXPECT_EQ(on(LOWBIT_DECODER_TAIL, limited, 33, 101, 999).selected, "many");
+  EXPECT_EQ(on(LOWBIT_DECODER_TAIL, limited, 1, 101, 999).selected, "one");
+  EXPECT_EQ(on(LOWBIT_DECODER_TAIL, limited, 4, 100, 999).selected, "narrow");
+  EXPECT_EQ(on(LOWBIT_DECODER_TAIL, limited, 5, 101, 999).selected, "boxes");
+  EXPECT_EQ(on(LOWBIT_DECODER_TAIL, limited, 4, 101, 1000).selected, "large");
+  // What is not told rules nothing out.
+  const std::span<const KernelRow> all(limited);
+  EXPECT_EQ(on(LOWBIT_DECODER_TAIL, all, 0, 0, 0).selected, "many");
+  EXPECT_EQ(on(LOWBIT_DECODER_TAIL, all.subspan(1), 0, 101, 1).selected, "one");
+  EXPECT_EQ(on(LOWBIT_DECODER_TAIL, all.subspan(2), 2, 0, 1).selected, "narrow");
+  EXPECT_EQ(on(LOWBIT_DECODER_TAIL, all.subspan(3), 0, 101, 1).selected, "boxes");
+  EXPECT_EQ(on(LOWBIT_DECODER_TAIL, all.subspan(4), 1, 101, 0).selected, "large");
+}
+
+// Another operation has no size.
+TEST(Explain, SizesAreOfProjections) {
+  Explained e = explain({std::make_shared<FakeDevice>(Backend::cpu, kAvx2, kRows)},
+                        {0, LOWBIT_QUANTIZE_PACK, LOWBIT_INT8, LOWBIT_INT8, -1, -1, -1});
+  EXPECT_EQ(e.selected, "fast");
+}
+
 // The true table, as a caller sees it.
 TEST(Explain, TheKernelsOfTheCpu) {
   const std::shared_ptr<Device> cpu = std::make_shared<FakeDevice>(Backend::cpu, kAvx2);

@@ -9,7 +9,10 @@
  *            calling thread, that names the argument, what it was and what it may be. Nothing prints, exits or aborts,
  *            no C++ exception crosses this boundary, and a call that fails on its arguments has written nothing.
  *   Structs  A struct that may grow starts with `struct_size`: set it to sizeof and zero the rest. Zero is the default
- *            of every field unless its comment says otherwise.
+ *            of every field unless its comment says otherwise. The size of an earlier version leaves the later fields
+ *            zero, and of a struct that is filled in, unwritten. Of a later version's, up to 4096, the bytes that this
+ *            version does not know must be zero, and stay so. Structs without it never grow: lowbit_tensor and
+ *            lowbit_activations too, which others hold by value.
  *   Memory   `data` of a tensor is memory of the stream's device: a host pointer for the backends `reference` and
  *            `cpu`, a device pointer for `cuda`, a VkBuffer for `vulkan`. It is the caller's own, or a lowbit_buffer's.
  *            Outputs must not overlap inputs or each other.
@@ -252,12 +255,17 @@ typedef struct lowbit_query {
   lowbit_operation operation;
   lowbit_format activations; /* quantize_pack and the projections */
   lowbit_format weights;     /* pack_weight, the projections; for rho its encoding */
+  /* How large a projection is; 0: not told, and no kernel is passed over for it. Activations are taken to be contiguous
+   * and of one batch, [1, Hi, T, n], n in decoder_tail a multiple of 16: cuda's wgmma wants such or passes over. */
+  int64_t rows;    /* of activations: B*T */
+  int64_t depth;   /* products that an output sums: E, or H*l */
+  int64_t outputs; /* in all: B*H*T*Lo, or B*T*D */
 } lowbit_query;
 
 typedef struct lowbit_candidate {
   const char* kernel; /* static */
-  int32_t selected;   /* non-zero for the one that a call would use whose size suits it: cuda has others for few rows */
-  char reason[192];   /* why it was passed over; "" for the selected one and for those behind it */
+  int32_t selected;   /* non-zero for the one that a call would use */
+  char reason[192];   /* why it was passed over, "feature_missing: avx2"; "" for the selected one and behind it */
 } lowbit_candidate;
 
 /* Lists the kernels of the device's backend for a call, best first. `count` holds the room in `candidates` on entry and
@@ -509,8 +517,10 @@ typedef struct lowbit_rho_statistics {
  * given and what it made. What was added up before is forgotten. LOWBIT_UNSUPPORTED for a VkCommandBuffer of the
  * caller's. */
 LOWBIT_API lowbit_status lowbit_rho_statistics_start(lowbit_stream* stream);
-/* No further call is added; the sums of those since the start are written. */
-LOWBIT_API lowbit_status lowbit_rho_statistics_stop(lowbit_stream* stream, lowbit_rho_statistics* statistics);
+/* Forgets them. */
+LOWBIT_API lowbit_status lowbit_rho_statistics_stop(lowbit_stream* stream);
+/* Of the calls since the start; LOWBIT_INVALID_ARGUMENT without one. */
+LOWBIT_API lowbit_status lowbit_rho_statistics_get(const lowbit_stream* stream, lowbit_rho_statistics* statistics);
 
 /* What compression may cost: each statistic is at most this, smallest_rms_ratio at least. */
 typedef struct lowbit_rho_gate {

@@ -160,9 +160,10 @@ class Stream {
   }
 
   void start_rho_statistics() const { check(lowbit_rho_statistics_start(get())); }
-  lowbit_rho_statistics stop_rho_statistics() const {
+  void stop_rho_statistics() const { check(lowbit_rho_statistics_stop(get())); }
+  lowbit_rho_statistics rho_statistics() const {
     lowbit_rho_statistics statistics{.struct_size = sizeof(statistics)};
-    check(lowbit_rho_statistics_stop(get(), &statistics));
+    check(lowbit_rho_statistics_get(get(), &statistics));
     return statistics;
   }
 
