@@ -63,8 +63,7 @@ Status compare(const std::shared_ptr<Device>& device, const KernelRow& kernel, c
   }
   for (size_t i = 0; i < expected.size(); ++i) {
     if (got[i] == expected[i]) continue;
-    *wrong = fmt::format("parity_mismatch: {}, word {}: got 0x{:08x}, expected 0x{:08x}", identity(*device, kernel), i,
-                         got[i], expected[i]);
+    *wrong = mismatch_text(*device, kernel, static_cast<int64_t>(i), got[i], expected[i]);
     break;
   }
   return {};
@@ -131,6 +130,12 @@ std::string guard_report(const Device& device, const KernelRow& kernel) {
   const std::lock_guard lock(verdicts().mutex);
   const auto entry = verdicts().found.find(identity(device, kernel));
   return entry == verdicts().found.end() ? "" : entry->second;
+}
+
+std::string mismatch_text(const Device& device, const KernelRow& kernel, int64_t word, uint32_t got,
+                          uint32_t expected) {
+  return fmt::format("parity_mismatch: {}, word {}: got 0x{:08x}, expected 0x{:08x}", identity(device, kernel), word,
+                     got, expected);
 }
 
 }  // namespace lowbit::core

@@ -15,7 +15,11 @@ Status guard(const std::shared_ptr<Device>& device, const Request& request);
 // Takes over what the guard found earlier in this process about the same device; for a device just opened.
 void recall_verdicts(Device& device);
 
-// What the guard found wrong with a barred kernel: "parity_mismatch: ..." with kernel, device, index, got and expected.
+// What the guard found wrong with a barred kernel: mismatch_text(), or how it failed.
 std::string guard_report(const Device& device, const KernelRow& kernel);
+
+// "parity_mismatch: ..." with kernel, device, index, got and expected. Words are counted through the outputs, one behind
+// the other. lowbit_candidate::reason holds all of it, whatever the device is called.
+std::string mismatch_text(const Device& device, const KernelRow& kernel, int64_t word, uint32_t got, uint32_t expected);
 
 }  // namespace lowbit::core

@@ -553,7 +553,7 @@ TEST(Abi, FirstSizesStay) {
   // Structs that others hold by value, and those that arrays hold.
   EXPECT_EQ(sizeof(lowbit_tensor), 72u);
   EXPECT_EQ(sizeof(lowbit_activations), 160u);
-  EXPECT_EQ(sizeof(lowbit_candidate), 208u);
+  EXPECT_EQ(sizeof(lowbit_candidate), 336u);
   EXPECT_EQ(sizeof(lowbit_profile_entry), 64u);
   EXPECT_EQ(sizeof(lowbit_memory_bucket), 16u);
 }

@@ -17,8 +17,8 @@ namespace lowbit::test {
 class FakeDevice final : public core::Device {
  public:
   FakeDevice(core::Backend backend, uint64_t features, std::span<const core::KernelRow> kernels = core::kernel_table(),
-             bool allow_fallback = false, bool host_memory = true)
-      : Device(backend, info_of(features, host_memory), kernels, {.allow_fallback = allow_fallback}) {}
+             bool allow_fallback = false, bool host_memory = true, const std::string& name = "fake device")
+      : Device(backend, info_of(features, host_memory, name), kernels, {.allow_fallback = allow_fallback}) {}
   core::Status allocate(size_t, void**) override { return {LOWBIT_OUT_OF_MEMORY, "a fake device has no memory"}; }
   void release(void*) noexcept override {}
   core::Status create_stream(std::unique_ptr<core::Stream>*) override {
@@ -26,10 +26,10 @@ class FakeDevice final : public core::Device {
   }
 
  private:
-  static lowbit_device_info info_of(uint64_t features, bool host_memory) {
+  static lowbit_device_info info_of(uint64_t features, bool host_memory, const std::string& name) {
     lowbit_device_info info{.struct_size = sizeof(info), .features = features, .host_memory = host_memory};
     core::copy_text(info.backend, "fake");
-    core::copy_text(info.name, "fake device");
+    core::copy_text(info.name, name);
     return info;
   }
 };

@@ -261,6 +261,15 @@ TEST(Guard, AProjectionIsTestedWithRowsItTakes) {
   EXPECT_THAT(rows_seen, ElementsAre(2, 3));
 }
 
+TEST(Guard, AReasonHoldsAWholeMismatch) {
+  const test::FakeDevice device(Backend::cpu, 0, kernel_table(), false, true, std::string(200, 'x'));
+  EXPECT_EQ(std::strlen(device.info().name), 127u);
+  for (const KernelRow& row : kernel_table()) {
+    const std::string text = mismatch_text(device, row, INT64_MAX, 1, 2);
+    EXPECT_LT(text.size() + sizeof(device.info().backend), sizeof(lowbit_candidate::reason)) << text;
+  }
+}
+
 TEST(Guard, EveryKernelOfThisBuildPasses) {
   for (uint64_t disabled : {uint64_t{0}, ~uint64_t{0}}) {
     lowbit_device device{open_cpu(kernel_table(), {.disabled_features = disabled})};

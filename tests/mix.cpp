@@ -4,9 +4,9 @@
 
 namespace lowbit::test {
 
-constexpr int64_t kRow = 20;
+constexpr int64_t kRow = 20, kOutputs = 37;
 
-Mix::Mix(const Device& device, int64_t values)
+Mix::Mix(const Device& device, int64_t values, bool with_tail)
     : device_(device),
       values_(values),
       input_(upload(make_values(Values::mixed, values / kRow, kRow, 127, 1))),
@@ -18,6 +18,7 @@ Mix::Mix(const Device& device, int64_t values)
   add_pack_weight(LOWBIT_TERNARY);
   add_projection(LOWBIT_INT8, 1);
   add_projection(LOWBIT_TERNARY, values / kRow);
+  if (with_tail) add_tail(LOWBIT_BINARY);
 }
 
 void Mix::add_quantize_pack(lowbit_rule rule, lowbit_group group) {
@@ -42,10 +43,26 @@ void Mix::add_pack_weight(lowbit_format format) {
 }
 
 void Mix::add_projection(lowbit_format format, int64_t rows) {
-  constexpr int64_t kOutputs = 37;
+  const lowbit_lowrank_projection_args args{
+      .input = {.values = tensor(input_->data(), LOWBIT_TYPE_F32, {1, 1, rows, kRow}), .group = LOWBIT_PER_TOKEN},
+      .weight = prepare(LOWBIT_LOWRANK_PROJECTION, format),
+      .output = tensor(output(4 * rows * kOutputs), LOWBIT_TYPE_F32, {1, 1, rows, kOutputs})};
+  calls_.push_back([args](const Stream& stream) { lowrank_projection(stream, args); });
+}
+
+void Mix::add_tail(lowbit_format format) {
+  const int64_t rows = values_ / kRow;
+  const lowbit_decoder_tail_args args{
+      .input = {.values = tensor(input_->data(), LOWBIT_TYPE_F32, {1, 1, rows, kRow}), .group = LOWBIT_PER_TOKEN},
+      .weight = prepare(LOWBIT_DECODER_TAIL, format),
+      .output = tensor(output(4 * rows * kOutputs), LOWBIT_TYPE_F32, {1, 1, rows, kOutputs})};
+  calls_.push_back([args](const Stream& stream) { decoder_tail(stream, args); });
+}
+
+const lowbit_weight* Mix::prepare(lowbit_operation operation, lowbit_format format) {
   const std::vector<uint8_t> packed = pack_bytes(format, make_codes(format, kRow * kOutputs, 3));
   const float scale = 0.25f;
-  prepared_.push_back(std::make_unique<Weight>(device_, lowbit_weight_desc{.operation = LOWBIT_LOWRANK_PROJECTION,
+  prepared_.push_back(std::make_unique<Weight>(device_, lowbit_weight_desc{.operation = operation,
                                                                            .format = format,
                                                                            .heads = 1,
                                                                            .rows = kRow,
@@ -54,11 +71,7 @@ void Mix::add_projection(lowbit_format format, int64_t rows) {
                                                                            .packed_size = packed.size(),
                                                                            .scales = &scale,
                                                                            .scale_count = 1}));
-  const lowbit_lowrank_projection_args args{
-      .input = {.values = tensor(input_->data(), LOWBIT_TYPE_F32, {1, 1, rows, kRow}), .group = LOWBIT_PER_TOKEN},
-      .weight = prepared_.back()->get(),
-      .output = tensor(output(4 * rows * kOutputs), LOWBIT_TYPE_F32, {1, 1, rows, kOutputs})};
-  calls_.push_back([args](const Stream& stream) { lowrank_projection(stream, args); });
+  return prepared_.back()->get();
 }
 
 // There, and back again.
@@ -110,10 +123,10 @@ std::vector<uint8_t> Mix::results(const Stream& stream) const {
   return all;
 }
 
-std::vector<uint8_t> Mix::expected(int64_t values) {
+std::vector<uint8_t> Mix::expected(int64_t values, bool with_tail) {
   const Device reference = Device::open({.backend = "reference"});
   const Stream stream(reference);
-  const Mix mix(reference, values);
+  const Mix mix(reference, values, with_tail);
   mix.clear(stream);
   mix.run(stream);
   return mix.results(stream);

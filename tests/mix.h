@@ -12,7 +12,9 @@ namespace lowbit::test {
 class Mix {
  public:
   // `values` floats, a multiple of 20, go into each operation. Inputs are on the device when this returns.
-  Mix(const Device& device, int64_t values);
+  // `with_tail`: a decoder_tail too. It is the third to take scratch, and so releases what the first two had: tests that
+  // pretend a loss while the driver goes on go without.
+  Mix(const Device& device, int64_t values, bool with_tail = false);
 
   // One call, or all: each writes outputs of its own, which clear() fills with zeros.
   size_t size() const { return calls_.size(); }
@@ -25,7 +27,7 @@ class Mix {
   std::vector<uint8_t> results(const Stream& stream) const;
 
   // What they hold after clear() and run(), by the reference.
-  static std::vector<uint8_t> expected(int64_t values);
+  static std::vector<uint8_t> expected(int64_t values, bool with_tail = false);
 
  private:
   // Each adds its calls, and what they need.
@@ -33,7 +35,9 @@ class Mix {
   void add_quantize_pack(lowbit_rule rule, lowbit_group group);
   void add_pack_weight(lowbit_format format);
   void add_projection(lowbit_format format, int64_t rows);
+  void add_tail(lowbit_format format);
 
+  const lowbit_weight* prepare(lowbit_operation operation, lowbit_format format);
   std::unique_ptr<Buffer> upload(const std::vector<float>& values) const;
   void* output(int64_t size);
 

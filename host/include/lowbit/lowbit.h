@@ -265,7 +265,7 @@ typedef struct lowbit_query {
 typedef struct lowbit_candidate {
   const char* kernel; /* static */
   int32_t selected;   /* non-zero for the one that a call would use */
-  char reason[192];   /* why it was passed over, "feature_missing: avx2"; "" for the selected one and behind it */
+  char reason[320];   /* why it was passed over, "feature_missing: avx2"; "" for the selected one and behind it */
 } lowbit_candidate;
 
 /* Lists the kernels of the device's backend for a call, best first. `count` holds the room in `candidates` on entry and
