@@ -85,6 +85,7 @@ class CudaStream final : public core::Stream {
   bool is_capturing() const override;
   Status copy_to_device(void* data, uint64_t offset, const void* host, size_t size) override;
   Status copy_to_host(void* host, const void* data, uint64_t offset, size_t size) override;
+  Status fetch(size_t at, MemoryRows* rows) override;
   Status flush() override { return {}; }
   Status synchronize() override;
 

@@ -69,6 +69,14 @@ Status CudaStream::copy_to_host(void* host, const void* data, uint64_t offset, s
   return copy(host, static_cast<const std::byte*>(data) + offset, size, cudaMemcpyDeviceToHost);
 }
 
+Status CudaStream::fetch(size_t at, MemoryRows* rows) {
+  const CurrentDevice current(cuda_device().ordinal());
+  const ApartFromCaptures apart;
+  Status status = staging_.fetch(handle_, at, rows);
+  if (status.code() == LOWBIT_DEVICE_LOST) set_fault(status);
+  return status;
+}
+
 Status CudaStream::synchronize() {
   LOWBIT_TRY(fault());
   const CurrentDevice current(cuda_device().ordinal());

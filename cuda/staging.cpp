@@ -14,6 +14,7 @@ Staging::~Staging() {
     if (slot.sent != nullptr) cudaEventDestroy(slot.sent);
     if (slot.pinned != nullptr) cudaFreeHost(slot.pinned);
   }
+  if (samples_ != nullptr) cudaFreeHost(samples_);
 }
 
 Status Staging::next(Slot** slot) {
@@ -40,6 +41,21 @@ Status Staging::copy_to_device(cudaStream_t stream, void* device, const void* ho
               "copying to the device"));
     LOWBIT_TRY(check(cudaEventRecord(slot->sent, stream), "recording an event"));
   }
+  return {};
+}
+
+Status Staging::fetch(cudaStream_t stream, size_t at, MemoryRows* rows) {
+  if (samples_ == nullptr) {
+    LOWBIT_TRY(check(cudaMallocHost(&samples_, Stream::kSampleRoom), "allocating pinned memory for samples"));
+  }
+  std::byte* const to = static_cast<std::byte*>(samples_) + at;
+  const std::byte* const from = static_cast<const std::byte*>(rows->data) + rows->offset;
+  for (size_t i = 0; i < rows->count; ++i) {
+    LOWBIT_TRY(
+        check(cudaMemcpyAsync(to + i * rows->size, from + i * rows->pitch, rows->size, cudaMemcpyDefault, stream),
+              "copying a sample"));
+  }
+  *rows = {to, 0, rows->size, rows->size, rows->count};
   return {};
 }
 

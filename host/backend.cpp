@@ -164,7 +164,8 @@ lowbit_status lowbit_device_open(const lowbit_device_options* options, lowbit_de
     if (device == nullptr) return check.fail("device is NULL");
     lowbit_device_options copy{};
     if (options != nullptr) LOWBIT_TRY(read_struct(check, "options", options, &copy));
-    LOWBIT_TRY(check.member("options.guard", copy.guard, {LOWBIT_GUARD_FIRST_USE, LOWBIT_GUARD_OFF}));
+    LOWBIT_TRY(
+        check.member("options.guard", copy.guard, {LOWBIT_GUARD_FIRST_USE, LOWBIT_GUARD_OFF, LOWBIT_GUARD_SAMPLE}));
     lowbit_vulkan_handles handles{};
     if (copy.vulkan != nullptr) LOWBIT_TRY(read_vulkan_handles(check, &copy, &handles));
     auto handle = std::make_unique<lowbit_device>();

@@ -19,7 +19,7 @@ constexpr const char* kGroups[] = {"per_tensor", "per_token", "per_token_all_hea
 constexpr const char* kTypes[] = {"f32", "f16", "bf16", "i32", "u8"};
 constexpr const char* kOperations[] = {"quantize_pack", "pack_weight",  "lowrank_projection",
                                        "decoder_tail",  "rho_compress", "rho_expand"};
-constexpr const char* kGuards[] = {"first_use", "off"};
+constexpr const char* kGuards[] = {"first_use", "off", "sample"};
 static_assert(std::size(kOperations) == kOperationCount);
 
 }  // namespace

@@ -20,6 +20,7 @@ enum class Backend { cuda, vulkan, cpu, reference };
 struct KernelRow;
 class Profiler;
 class RhoStatistics;
+class Samples;
 class Stream;
 
 // Why the first choice was passed over.
@@ -118,6 +119,13 @@ struct Location {
   }
 };
 
+// `count` rows of device memory, of `size` bytes each and `pitch` bytes apart.
+struct MemoryRows {
+  const void* data = nullptr;
+  uint64_t offset = 0;
+  size_t size = 0, pitch = 0, count = 1;
+};
+
 // A piece of device memory that keeps its device alive.
 class Memory {
  public:
@@ -157,6 +165,11 @@ class Stream {
   virtual Status copy_to_host(void* host, const void* data, uint64_t offset, size_t size) = 0;
   virtual Status flush() = 0;
   virtual Status synchronize() = 0;
+  // For samples of the parity guard: makes of `rows` what the host can read once all that is enqueued has run. Rows that
+  // it reaches stay where they are. Others are copied, one behind the other, to byte `at` of the stream's room for
+  // samples, which the first allocates; the copies are enqueued like any other work, and not waited for.
+  static constexpr size_t kSampleRoom = size_t{8} << 20;
+  virtual Status fetch([[maybe_unused]] size_t at, [[maybe_unused]] MemoryRows* rows) { return {}; }
   // The backend's own stream; NULL where it has none.
   virtual void* native() const { return nullptr; }
   // Whether what is enqueued goes into a graph instead of running.
@@ -179,6 +192,7 @@ class Stream {
   std::shared_ptr<RhoStatistics> rho_statistics;  // NULL while nobody asks for them
   const uint64_t number;                          // in the order in which the process made them
   bool is_measured = true;                        // by the device's profiler: not what the guard does
+  std::shared_ptr<Samples> samples;               // of a caller's stream, where the device's guard takes some
 
  private:
   static inline std::atomic<uint64_t> count_ = 0;

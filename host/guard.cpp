@@ -126,6 +126,12 @@ void recall_verdicts(Device& device) {
   }
 }
 
+void bar(Device& device, const KernelRow& kernel, const std::string& reason) {
+  const std::lock_guard lock(verdicts().mutex);
+  verdicts().found[identity(device, kernel)] = reason;
+  device.set_state(kernel, KernelState::barred);
+}
+
 std::string guard_report(const Device& device, const KernelRow& kernel) {
   const std::lock_guard lock(verdicts().mutex);
   const auto entry = verdicts().found.find(identity(device, kernel));

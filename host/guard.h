@@ -15,6 +15,9 @@ Status guard(const std::shared_ptr<Device>& device, const Request& request);
 // Takes over what the guard found earlier in this process about the same device; for a device just opened.
 void recall_verdicts(Device& device);
 
+// Bars a kernel for what a real call has shown.
+void bar(Device& device, const KernelRow& kernel, const std::string& reason);
+
 // What the guard found wrong with a barred kernel: mismatch_text(), or how it failed.
 std::string guard_report(const Device& device, const KernelRow& kernel);
 

@@ -18,6 +18,7 @@
 #include <variant>
 
 #include "device.h"
+#include "guard_samples.h"
 #include "layout.h"
 #include "operations.h"
 #include "profiler.h"
@@ -91,9 +92,9 @@ Status check_ready(const Stream& stream, const KernelRow& kernel);
 // Keeps with the stream that another backend's kernel serves, and why.
 void note_fallback(Stream& stream, const KernelRow& kernel);
 
-// Runs `operation` by `kernel` on `stream`.
+// launch() before the parity guard looks.
 template <typename Operation>
-Status launch(Stream& stream, const KernelRow& kernel, const Operation& operation) {
+Status execute(Stream& stream, const KernelRow& kernel, const Operation& operation) {
   LOWBIT_TRY(check_ready(stream, kernel));
   stream.last_kernel = kernel.name;
   if (kernel.backend != stream.device().backend()) note_fallback(stream, kernel);
@@ -104,6 +105,13 @@ Status launch(Stream& stream, const KernelRow& kernel, const Operation& operatio
   LOWBIT_TRY(function(stream, operation));
   profiler->record(kernel.name, stream.number, begin, Profiler::Clock::now(), work_of(operation));
   return {};
+}
+
+// Runs `operation` by `kernel` on `stream`.
+template <typename Operation>
+Status launch(Stream& stream, const KernelRow& kernel, const Operation& operation) {
+  LOWBIT_TRY(execute(stream, kernel, operation));
+  return stream.samples == nullptr ? Status() : stream.samples->take(kernel, operation);
 }
 
 // Runs it by the first kernel that fits.

@@ -1,5 +1,6 @@
 #include "call.h"
 #include "device.h"
+#include "guard_samples.h"
 
 using namespace lowbit::core;
 
@@ -16,6 +17,20 @@ Status check_range(const Validator& check, uint64_t offset, uint64_t size) {
   constexpr uint64_t kMost = uint64_t{1} << 62;
   if (offset <= kMost && size <= kMost) return {};
   return check.fail("offset is {} and size {}, each may be at most 2^62", offset, size);
+}
+
+// Calls on a stream of the caller's are sampled if the device's guard does that.
+void sample_if_asked(Stream& stream) {
+  if (stream.device().guard() == LOWBIT_GUARD_SAMPLE) stream.samples = std::make_shared<Samples>(stream);
+}
+
+// Waits, and looks at what was sampled.
+Status synchronize(Stream& stream) {
+  Status status = stream.synchronize();
+  if (stream.samples == nullptr) return status;
+  if (status.ok()) return stream.samples->tell();
+  stream.samples->drop();
+  return status;
 }
 
 }  // namespace
@@ -46,6 +61,7 @@ lowbit_status lowbit_stream_create(lowbit_device* device, lowbit_stream** stream
     if (stream == nullptr) return check.fail("stream is NULL");
     auto handle = std::make_unique<lowbit_stream>();
     LOWBIT_TRY(device->device->create_stream(&handle->stream));
+    sample_if_asked(*handle->stream);
     *stream = handle.release();
     return {};
   });
@@ -58,6 +74,7 @@ lowbit_status lowbit_stream_create_on_host_memory(lowbit_device* device, lowbit_
     if (stream == nullptr) return check.fail("stream is NULL");
     auto handle = std::make_unique<lowbit_stream>();
     LOWBIT_TRY(device->device->create_stream(&handle->stream));
+    sample_if_asked(*handle->stream);
     if (device->device->info().host_memory == 0) LOWBIT_TRY(HostMemory::create(*handle->stream, &handle->host_memory));
     *stream = handle.release();
     return {};
@@ -71,6 +88,8 @@ lowbit_status lowbit_stream_wrap(lowbit_device* device, void* native, lowbit_str
     if (stream == nullptr) return check.fail("stream is NULL");
     auto handle = std::make_unique<lowbit_stream>();
     LOWBIT_TRY(device->device->wrap_stream(native, &handle->stream));
+    // Of a VkCommandBuffer lowbit does not know when it has run.
+    if (device->device->backend() != Backend::vulkan) sample_if_asked(*handle->stream);
     *stream = handle.release();
     return {};
   });
@@ -91,7 +110,7 @@ lowbit_status lowbit_stream_flush(lowbit_stream* stream) {
 
 lowbit_status lowbit_stream_synchronize(lowbit_stream* stream) {
   return boundary([&] {
-    return stream == nullptr ? Validator("stream_synchronize").fail("stream is NULL") : stream->stream->synchronize();
+    return stream == nullptr ? Validator("stream_synchronize").fail("stream is NULL") : synchronize(*stream->stream);
   });
 }
 

@@ -27,7 +27,7 @@ TEST(Api, NamesItsVersionAndStatuses) {
 TEST_F(ApiTest, DeviceEntriesRefuse) {
   lowbit_device* opened = nullptr;
   lowbit_device_options options{.struct_size = sizeof(options)};
-  for (int guard : {-1, 2, INT32_MAX}) {
+  for (int guard : {-1, 3, INT32_MAX}) {
     options.guard = static_cast<lowbit_guard>(guard);
     expect_refused(lowbit_device_open(&options, &opened), "options.guard is guard");
   }

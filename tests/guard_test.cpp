@@ -8,7 +8,10 @@
 #include <set>
 
 #include "fake_device.h"
+#include "guard_samples.h"
+#include "host_memory.h"
 #include "reference/kernels.h"
+#include "wrong_kernels.h"
 
 namespace lowbit::core {
 namespace {
@@ -279,6 +282,102 @@ TEST(Guard, EveryKernelOfThisBuildPasses) {
       EXPECT_EQ(device.device->state(row), is_tested ? KernelState::passed : KernelState::untested)
           << row.name << ": " << guard_report(*device.device, row);
     }
+  }
+}
+
+// ---- When samples are taken, and of what -----------------------------------------------------------------------------
+
+// Of host memory, but it counts the copies that another would make.
+class CountingStream final : public Stream {
+ public:
+  using Stream::Stream;
+  Status copy_to_device(void*, uint64_t, const void*, size_t) override { return {}; }
+  Status copy_to_host(void*, const void*, uint64_t, size_t) override { return {}; }
+  Status flush() override { return {}; }
+  Status synchronize() override { return {}; }
+  bool is_capturing() const override { return captures; }
+  Status fetch(size_t, MemoryRows*) override {
+    ++fetched;
+    return {};
+  }
+  bool captures = false;
+  int fetched = 0;
+};
+
+class GuardSamples : public testing::Test {
+ protected:
+  GuardSamples() { stream.samples = std::make_shared<Samples>(stream); }
+  // Expands `n` binary values by the scalar kernel: how many copies were made for it.
+  int expand(int64_t n) {
+    std::vector<uint8_t> packed(static_cast<size_t>(ceil_div(n, 8)));
+    std::vector<float> scales(static_cast<size_t>(ceil_div(n, LOWBIT_RHO_BLOCK)), 1.0f);
+    std::vector<float> output(static_cast<size_t>(n));
+    const auto flat = [](lowbit_type type, void* data, size_t count) {
+      const auto length = static_cast<int64_t>(count);
+      return Tensor{.data = data, .shape = {length}, .row_stride = length, .rank = 1, .type = type};
+    };
+    stream.fetched = 0;
+    EXPECT_TRUE(launch(stream, test::plainest_kernel(Backend::cpu, LOWBIT_RHO_EXPAND),
+                       RhoExpand{flat(LOWBIT_TYPE_U8, packed.data(), packed.size()),
+                                 flat(LOWBIT_TYPE_F32, scales.data(), scales.size()),
+                                 flat(LOWBIT_TYPE_F32, output.data(), output.size()), LOWBIT_BINARY, n})
+                    .ok());
+    return stream.fetched;
+  }
+  static constexpr int kOne = 3;  // copies for one block: codes, scale, values
+  const std::shared_ptr<Device> device = open_cpu(kernel_table(), {.guard = LOWBIT_GUARD_SAMPLE});
+  CountingStream stream{device};
+};
+
+TEST_F(GuardSamples, TheFirstCallAndEvery64th) {
+  for (int call = 0; call < 200; ++call) EXPECT_EQ(expand(96), call % 64 == 0 ? 3 * kOne : 0) << call;
+}
+
+TEST_F(GuardSamples, AsManyOutputsAsThereAre) {
+  EXPECT_EQ(expand(1), kOne);
+  stream.samples = std::make_shared<Samples>(stream);
+  EXPECT_EQ(expand(33), 2 * kOne);
+}
+
+// A row's scale needs all of it, the code of a tensor's does not.
+TEST_F(GuardSamples, NoneThatNeedsTooMuch) {
+  constexpr int64_t kRow = 600000;  // 2.4 MB
+  std::vector<float> values(kRow, 1.0f);
+  std::vector<uint32_t> codes(kRow / 4);
+  float scales[2];
+  const Tensor input{.data = values.data(), .shape = {2, kRow}, .row_stride = 0, .rank = 2};  // both rows are one
+  const Tensor words{.data = codes.data(), .shape = {2, kRow / 4}, .row_stride = 0, .rank = 2, .type = LOWBIT_TYPE_I32};
+  const auto copies_of = [&](const RowGroups& groups) {
+    stream.fetched = 0;
+    stream.samples = std::make_shared<Samples>(stream);
+    const Tensor made{.data = scales, .shape = {groups.count}, .row_stride = groups.count, .rank = 1};
+    EXPECT_TRUE(launch(stream, test::plainest_kernel(Backend::cpu, LOWBIT_QUANTIZE_PACK),
+                       QuantizePack{input, words, made, LOWBIT_INT8, LOWBIT_ABSMAX, groups})
+                    .ok());
+    return stream.fetched;
+  };
+  EXPECT_EQ(copies_of({.count = 2, .rows = 1, .tokens = 2}), 0);
+  EXPECT_EQ(copies_of({.count = 1, .rows = 2, .tokens = 1}), 3 * kOne);
+}
+
+TEST_F(GuardSamples, NoneUnderCapture) {
+  device->set_state(test::plainest_kernel(Backend::cpu, LOWBIT_RHO_EXPAND), KernelState::passed);
+  stream.captures = true;
+  EXPECT_EQ(expand(96), 0);
+  stream.captures = false;
+  EXPECT_EQ(expand(96), 3 * kOne) << "the first outside of it";
+}
+
+TEST_F(GuardSamples, OnlyOfStreamsOfTheCallers) {
+  for (lowbit_guard guard : {LOWBIT_GUARD_FIRST_USE, LOWBIT_GUARD_OFF, LOWBIT_GUARD_SAMPLE}) {
+    lowbit_device opened{open_cpu(kernel_table(), {.guard = guard})};
+    lowbit_stream* made = nullptr;
+    ASSERT_EQ(lowbit_stream_create(&opened, &made), LOWBIT_OK);
+    EXPECT_EQ(made->stream->samples != nullptr, guard == LOWBIT_GUARD_SAMPLE) << name_of(guard);
+    lowbit_stream_destroy(made);
+    std::unique_ptr<Stream> internal;
+    ASSERT_TRUE(opened.device->create_stream(&internal).ok());
+    EXPECT_EQ(internal->samples, nullptr);
   }
 }
 

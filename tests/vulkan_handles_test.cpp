@@ -159,7 +159,7 @@ TEST(VulkanHandles, TheCallersCommandBufferIsRecordedInto) {
   Engine engine;
   if (!engine.start()) GTEST_SKIP() << "there is no Vulkan device";
   const lowbit_vulkan_handles handles = engine.handles();
-  const Device device = Device::open({.vulkan = &handles});
+  const Device device = Device::open({.guard = LOWBIT_GUARD_SAMPLE, .vulkan = &handles});
   const Stream copies(device);
   const RoundTrip trip(device);
   const std::vector<float> values(64, 0.5f);
@@ -178,6 +178,7 @@ TEST(VulkanHandles, TheCallersCommandBufferIsRecordedInto) {
     stream.flush();
     EXPECT_EQ(engine.locks, locks) << "only the caller submits";
     EXPECT_THROW(stream.upload(trip.input, values), Error);
+    stream.synchronize();  // nothing has run yet, so nothing may have been sampled
     engine.run(commands);
     stream.synchronize();
   }

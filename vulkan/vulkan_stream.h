@@ -27,6 +27,7 @@ class VulkanStream final : public core::Stream {
 
   Status copy_to_device(void* data, uint64_t offset, const void* host, size_t size) override;
   Status copy_to_host(void* host, const void* data, uint64_t offset, size_t size) override;
+  Status fetch(size_t at, MemoryRows* rows) override { return staging_.fetch(at, rows); }
   Status flush() override;
   Status synchronize() override;
   void* native() const override { return own_; }

@@ -170,8 +170,19 @@ LOWBIT_API const char* lowbit_feature_name(uint64_t feature);
 
 /* The parity guard: when a weight is prepared, and when lowbit_device_warm_up() asks, each kernel that may serve computes
  * a small built-in case once per device and must give the reference's bits. A launch never guards, so a kernel that was
- * neither prepared for nor warmed up serves untested. */
-typedef enum lowbit_guard LOWBIT_INT32 { LOWBIT_GUARD_FIRST_USE = 0, LOWBIT_GUARD_OFF = 1 } lowbit_guard;
+ * neither prepared for nor warmed up serves untested.
+ * `sample` also looks at real calls. Of each kernel's first call on a stream and of every 64th after it a few outputs, and
+ * what the reference needs to compute them, are copied to the host behind the kernel, without a wait; the next
+ * lowbit_stream_synchronize() of the stream compares (calls of the host backends compare at once). Where they differ the
+ * kernel is barred on the device for the life of the process, and that synchronize returns LOWBIT_INTERNAL with the
+ * reason, once. Of a GPU's streams the first sample allocates 8 MiB of host memory; an output that needs more than 2 MiB
+ * (a projection's: the weights of 32 columns), and what no longer fits before the next synchronize, is not sampled. Nor is
+ * anything while a stream is captured into a graph, or in a VkCommandBuffer of the caller's. */
+typedef enum lowbit_guard LOWBIT_INT32 {
+  LOWBIT_GUARD_FIRST_USE = 0,
+  LOWBIT_GUARD_OFF = 1,
+  LOWBIT_GUARD_SAMPLE = 2
+} lowbit_guard;
 
 /* A Vulkan device of the caller's, with timelineSemaphore enabled; instance and device are of Vulkan 1.2 or later, and the
  * instance is of the system's loader. It must outlive everything that lowbit made on it. */
