@@ -1,14 +1,19 @@
-"""Draws a trace that the profiler wrote: a lane a stream, a bar a launch, and each kernel's share of the time."""
+"""Draws a trace that the profiler wrote: a lane a stream, a bar a launch, and each kernel's share of the time. Of a GPU the
+calls have a lane of their own above their stream's."""
 import json
 from collections import defaultdict
 from pathlib import Path
 
 
 def read(path):
-    """[(lane, kernel, begin, duration)] in microseconds, and the lanes' names."""
+    """[(lane, kernel, begin, duration)] in microseconds of the launches and of the calls, and the lanes' names."""
     events = json.loads(Path(path).read_text(encoding="utf-8"))["traceEvents"]
     names = {e["tid"]: e["args"]["name"] for e in events if e["ph"] == "M" and e["name"] == "thread_name"}
-    return [(e["tid"], e["name"], e["ts"], e["dur"]) for e in events if e["ph"] == "X"], names
+    bars = {"kernel": [], "call": []}
+    for e in events:
+        if e["ph"] == "X":
+            bars[e["cat"]].append((e["tid"], e["name"], e["ts"], e["dur"]))
+    return bars["kernel"], bars["call"], names
 
 
 def middle(launches, count=120):
@@ -24,7 +29,7 @@ def draw(source, target):
     matplotlib.rcParams["svg.hashsalt"] = "lowbit"
     import matplotlib.pyplot as plt
 
-    launches, names = read(source)
+    launches, calls, names = read(source)
     launches.sort(key=lambda launch: launch[2])
     totals = defaultdict(float)
     for _, kernel, _, duration in launches:
@@ -33,12 +38,15 @@ def draw(source, target):
     colors = {kernel: plt.cm.tab10(i % 10) for i, kernel in enumerate(kernels)}
     shown = middle(launches)
     start = shown[0][2]
+    end = max(begin + duration for _, _, begin, duration in shown)
+    calls = [call for call in calls if start <= call[2] and call[2] + call[3] <= end]
 
     figure, (lanes, bars) = plt.subplots(2, 1, figsize=(12, 2.5 + 0.4 * (len(names) + len(kernels))), layout="constrained",
                                          height_ratios=(1 + len(names), 1 + len(kernels)))
     for row, tid in enumerate(sorted(names)):
         for kernel in kernels:
-            spans = [(begin - start, duration) for lane, name, begin, duration in shown if (lane, name) == (tid, kernel)]
+            spans = [(begin - start, duration) for lane, name, begin, duration in shown + calls
+                     if (lane, name) == (tid, kernel)]
             lanes.broken_barh(spans, (row - 0.4, 0.8), color=colors[kernel])
     lanes.set_yticks(range(len(names)), [names[tid] for tid in sorted(names)])
     lanes.invert_yaxis()

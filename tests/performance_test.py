@@ -80,11 +80,12 @@ class LanesTest(unittest.TestCase):
     def test_reads_launches_and_the_names_of_streams(self):
         events = [{"name": "process_name", "ph": "M", "pid": 1, "args": {"name": "cpu"}},
                   {"name": "thread_name", "ph": "M", "pid": 1, "tid": 2, "args": {"name": "stream 2"}},
-                  {"name": "kernel", "ph": "X", "pid": 1, "tid": 2, "ts": 1.5, "dur": 0.25}]
+                  {"name": "k", "cat": "call", "ph": "X", "pid": 1, "tid": 1, "ts": 1, "dur": 0.5},
+                  {"name": "k", "cat": "kernel", "ph": "X", "pid": 1, "tid": 2, "ts": 1.5, "dur": 0.25}]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "trace.json"
             path.write_text(json.dumps({"traceEvents": events}), encoding="utf-8")
-            self.assertEqual(lanes.read(path), ([(2, "kernel", 1.5, 0.25)], {2: "stream 2"}))
+            self.assertEqual(lanes.read(path), ([(2, "k", 1.5, 0.25)], [(1, "k", 1, 0.5)], {2: "stream 2"}))
 
     def test_takes_the_middle(self):
         self.assertEqual(lanes.middle(list(range(10)), 4), [3, 4, 5, 6])
