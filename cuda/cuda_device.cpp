@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "error.h"
+#include "event_times.h"
 #include "launch.h"
 #include "open_device.h"
 #include "tensor_map.h"
@@ -194,6 +195,28 @@ Status CudaDevice::wrap_stream(void* native, std::unique_ptr<core::Stream>* stre
   LOWBIT_TRY(made->initialize());
   *stream = std::move(made);
   return {};
+}
+
+// The host knows of an event when it has waited for it, so kernels are shown late by that wait, some 10 us; twice, since
+// the first may wake the device.
+Status CudaDevice::start_clock() {
+  const CurrentDevice current(ordinal_);
+  const ApartFromCaptures apart;
+  const auto anchor = std::make_shared<Anchor>();
+  LOWBIT_TRY(check(cudaEventCreate(&anchor->event), "creating an event"));
+  for (int turn = 0; turn < 2; ++turn) {
+    LOWBIT_TRY(check(cudaEventRecord(anchor->event, allocations_), "recording an event"));
+    LOWBIT_TRY(check(cudaEventSynchronize(anchor->event), "waiting for an event"));
+    anchor->time = Profiler::Clock::now();
+  }
+  const std::lock_guard lock(mutex_);
+  anchor_ = anchor;
+  return {};
+}
+
+std::shared_ptr<const Anchor> CudaDevice::anchor() const {
+  const std::lock_guard lock(mutex_);
+  return anchor_;
 }
 
 }  // namespace lowbit::core::cuda

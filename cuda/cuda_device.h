@@ -28,6 +28,8 @@ class CurrentDevice {
 };
 
 class CudaStream;
+struct Anchor;
+class EventTimes;
 
 class CudaDevice final : public core::Device {
  public:
@@ -46,15 +48,19 @@ class CudaDevice final : public core::Device {
   Status wrap_stream(void* native, std::unique_ptr<core::Stream>* stream) override;
 
   Status zero(void* memory, size_t size);  // and waits
+  // Of the profile that was last started.
+  std::shared_ptr<const Anchor> anchor() const;
 
  private:
   friend class CudaStream;
+  Status start_clock() override;
 
   int ordinal_;
   int multiprocessors_;
   cudaMemPool_t pool_ = nullptr;
   cudaStream_t allocations_ = nullptr;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Anchor> anchor_;
   std::set<CudaStream*> streams_;
   std::vector<void*> kept_;  // released while a stream was being captured, which cannot be waited for
 };
@@ -83,6 +89,7 @@ class CudaStream final : public core::Stream {
 
   void* native() const override { return handle_; }
   bool is_capturing() const override;
+  DeviceTimes* times(Profiler& profiler) override;
   Status copy_to_device(void* data, uint64_t offset, const void* host, size_t size) override;
   Status copy_to_host(void* host, const void* data, uint64_t offset, size_t size) override;
   Status fetch(size_t at, MemoryRows* rows) override;
@@ -102,6 +109,7 @@ class CudaStream final : public core::Stream {
   bool is_owned_;
   Memory control_;
   Staging staging_;
+  std::unique_ptr<EventTimes> times_;  // once it was measured
   BadDataSentence bad_data_sentence_ = nullptr;
 };
 

@@ -2,6 +2,7 @@
 
 #include "cuda_device.h"
 #include "error.h"
+#include "event_times.h"
 
 namespace lowbit::core::cuda {
 
@@ -17,10 +18,16 @@ Status CudaStream::initialize() {
   return cuda_device().zero(control_.data(), sizeof(Control));
 }
 
+DeviceTimes* CudaStream::times(Profiler& profiler) {
+  if (!times_) times_ = std::make_unique<EventTimes>(*this, profiler);
+  return times_.get();
+}
+
 CudaStream::~CudaStream() {
   const CurrentDevice current(cuda_device().ordinal());
   const ApartFromCaptures apart;
   if (!is_capturing()) cudaStreamSynchronize(handle_);
+  times_.reset();
   {
     const std::lock_guard lock(cuda_device().mutex_);
     cuda_device().streams_.erase(this);
@@ -83,6 +90,7 @@ Status CudaStream::synchronize() {
   const ApartFromCaptures apart;
   if (is_capturing()) return {LOWBIT_UNSUPPORTED, "synchronize: the stream is being captured, and nothing runs in it"};
   LOWBIT_TRY(attempt(cudaStreamSynchronize(handle_), "waiting for the stream"));
+  if (times_) times_->collect();
   return bad_data_sentence_ == nullptr ? Status() : check_data();
 }
 

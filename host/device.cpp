@@ -37,12 +37,9 @@ Profiler* Device::measured() const {
 }
 
 Status Device::start_profiling(const std::string& path) {
-  if (!runs_at_once()) {
-    return {LOWBIT_UNSUPPORTED,
-            fmt::format("profile_start: kernels of the {} backend are not measured yet", info_.backend)};
-  }
   const std::lock_guard lock(profiler_mutex_);
-  if (!profiler_) profiler_ = std::make_unique<Profiler>();
+  if (active_profiler_ == nullptr) LOWBIT_TRY(start_clock());
+  if (!profiler_) profiler_ = std::make_unique<Profiler>(runs_at_once());
   if (!path.empty()) {
     LOWBIT_TRY(profiler_->write_trace(path.c_str(), info_.name));
     trace_path_ = path;

@@ -17,6 +17,7 @@ namespace lowbit::core {
 
 enum class Backend { cuda, vulkan, cpu, reference };
 
+class DeviceTimes;
 struct KernelRow;
 class Profiler;
 class RhoStatistics;
@@ -73,7 +74,7 @@ class Device : public std::enable_shared_from_this<Device> {
   // A stream over the caller's own, which outlives it.
   virtual Status wrap_stream(void* native, std::unique_ptr<Stream>* stream);
 
-  // Whether work has run when its call returns, so that the clock measures kernels.
+  // Whether work has run when its call returns, so that the host's clock measures kernels.
   bool runs_at_once() const { return backend_ == Backend::cpu || backend_ == Backend::reference; }
   // What kernels are measured by; NULL while they are not.
   Profiler* profiler() const { return active_profiler_.load(std::memory_order_acquire); }
@@ -90,6 +91,8 @@ class Device : public std::enable_shared_from_this<Device> {
   void uncount_memory(size_t size) { memory_in_use_ -= size; }
 
  private:
+  // Puts the device's clock beside the host's, before a profile starts. LOWBIT_UNSUPPORTED where there is none.
+  virtual Status start_clock() { return {}; }
   size_t index_of(const KernelRow& kernel) const;
 
   Backend backend_;
@@ -175,6 +178,9 @@ class Stream {
   // Whether what is enqueued goes into a graph instead of running.
   virtual bool is_capturing() const { return false; }
 
+  // What measures its kernels for `profiler`; NULL where the host's clock does.
+  virtual DeviceTimes* times(Profiler&) { return nullptr; }
+
   // Starts an operation: a fault that showed since the last call is returned here, and all scratch is free again.
   Status begin();
   // Memory for the operation in progress, aligned to 64. Pieces never move; what did not fit is joined at the next
@@ -191,8 +197,8 @@ class Stream {
   Fallback fallback;                              // of the last operation
   std::shared_ptr<RhoStatistics> rho_statistics;  // NULL while nobody asks for them
   const uint64_t number;                          // in the order in which the process made them
-  bool is_measured = true;                        // by the device's profiler: not what the guard does
-  std::shared_ptr<Samples> samples;               // of a caller's stream, where the device's guard takes some
+  bool is_measured = true;  // by the device's profiler: not what the guard does, nor a caller's VkCommandBuffer
+  std::shared_ptr<Samples> samples;  // of a caller's stream, where the device's guard takes some
 
  private:
   static inline std::atomic<uint64_t> count_ = 0;

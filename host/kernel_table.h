@@ -101,10 +101,7 @@ Status execute(Stream& stream, const KernelRow& kernel, const Operation& operati
   const auto function = std::get<KernelFunction<Operation>>(kernel.launch);
   Profiler* const profiler = stream.device().profiler();
   if (profiler == nullptr || !stream.is_measured) return function(stream, operation);
-  const auto begin = Profiler::Clock::now();
-  LOWBIT_TRY(function(stream, operation));
-  profiler->record(kernel.name, stream.number, begin, Profiler::Clock::now(), work_of(operation));
-  return {};
+  return profiler->measure(stream, kernel.name, work_of(operation), [&] { return function(stream, operation); });
 }
 
 // Runs `operation` by `kernel` on `stream`.

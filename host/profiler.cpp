@@ -68,24 +68,55 @@ double Durations::quantile(double share) const {
   return 0;
 }
 
-void Profiler::record(const char* kernel, uint64_t stream, Clock::time_point begin, Clock::time_point end,
-                      const Work& work) {
-  const int64_t duration = std::chrono::nanoseconds(end - begin).count();
+Status Profiler::measure(Stream& stream, const char* kernel, const Work& work, const std::function<Status()>& launch) {
+  DeviceTimes* const times = stream.times(*this);
+  Call call{kernel, stream.number, work, round_, Clock::now(), {}};
+  if (times != nullptr) LOWBIT_TRY(times->begin(kernel));
+  const Status launched = launch();
+  call.end = Clock::now();
+  if (times != nullptr) {
+    const Status ended = times->end(launched.ok() ? &call : nullptr);
+    return launched.ok() ? ended : launched;
+  }
+  if (launched.ok()) record(call, call.begin, call.end - call.begin);
+  return launched;
+}
+
+void Profiler::record(const Call& call, Clock::time_point begin, std::chrono::nanoseconds duration) {
+  const auto time = static_cast<double>(duration.count());
   const std::lock_guard lock(mutex_);
-  auto [found, is_new] = totals_.try_emplace(kernel);
+  if (call.round != round_) return;
+  auto [found, is_new] = totals_.try_emplace(call.kernel);
   lowbit_profile_entry& entry = found->second.entry;
-  if (is_new) entry = {.kernel = kernel, .minimum = static_cast<double>(duration)};
+  if (is_new) entry = {.kernel = call.kernel, .minimum = time};
   ++entry.count;
-  entry.total += static_cast<double>(duration);
-  entry.minimum = std::min(entry.minimum, static_cast<double>(duration));
-  entry.bytes += work.bytes;
-  entry.operations += work.operations;
-  found->second.durations.add(duration);
+  entry.total += time;
+  entry.minimum = std::min(entry.minimum, time);
+  entry.bytes += call.work.bytes;
+  entry.operations += call.work.operations;
+  found->second.durations.add(duration.count());
   if (events_.size() == kMostEvents) {
     ++left_out_;
-  } else {
-    events_.push_back({kernel, stream, std::chrono::nanoseconds(begin - start_).count(), duration, work});
+    return;
   }
+  const auto nanoseconds = [](Clock::duration d) { return std::chrono::nanoseconds(d).count(); };
+  events_.push_back({call.kernel, call.stream, nanoseconds(begin - start_), duration.count(),
+                     nanoseconds(call.begin - start_), nanoseconds(call.end - call.begin), call.work});
+}
+
+void Profiler::add(DeviceTimes* times) {
+  const std::lock_guard lock(times_mutex_);
+  times_.insert(times);
+}
+
+void Profiler::remove(DeviceTimes* times) {
+  const std::lock_guard lock(times_mutex_);
+  times_.erase(times);
+}
+
+void Profiler::collect() {
+  const std::lock_guard lock(times_mutex_);
+  for (DeviceTimes* times : times_) times->collect();
 }
 
 std::vector<lowbit_profile_entry> Profiler::entries() const {
@@ -103,6 +134,7 @@ std::vector<lowbit_profile_entry> Profiler::entries() const {
 
 void Profiler::reset() {
   const std::lock_guard lock(mutex_);
+  ++round_;
   start_ = Clock::now();
   totals_.clear();
   events_.clear();
@@ -115,18 +147,25 @@ Status Profiler::write_trace(const char* path, std::string_view process) const {
       fmt::format("{{\"displayTimeUnit\":\"ns\",\"otherData\":{{\"left_out\":{}}},\"traceEvents\":[\n", left_out_);
   text += fmt::format("{{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":1,\"args\":{{\"name\":\"{}\"}}}}",
                       escaped(process));
-  std::map<uint64_t, size_t> lanes;
-  for (const Event& e : events_) {
-    const auto [lane, is_new] = lanes.try_emplace(e.stream, lanes.size() + 1);
-    if (is_new) {
-      text += fmt::format(
-          ",\n{{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":{},\"args\":{{\"name\":\"stream {}\"}}}}",
-          lane->second, lane->second);
-    }
+  const auto name_lane = [&](size_t lane, const std::string& name) {
     text += fmt::format(
-        ",\n{{\"name\":\"{}\",\"cat\":\"kernel\",\"ph\":\"X\",\"pid\":1,\"tid\":{},\"ts\":{:.3f},\"dur\":{:.3f},"
+        ",\n{{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":{},\"args\":{{\"name\":\"{}\"}}}}", lane, name);
+  };
+  const auto add = [&](const Event& e, const char* category, size_t lane, int64_t begin, int64_t duration) {
+    text += fmt::format(
+        ",\n{{\"name\":\"{}\",\"cat\":\"{}\",\"ph\":\"X\",\"pid\":1,\"tid\":{},\"ts\":{:.3f},\"dur\":{:.3f},"
         "\"args\":{{\"bytes\":{:.0f},\"operations\":{:.0f}}}}}",
-        e.kernel, lane->second, microseconds(e.begin), microseconds(e.duration), e.work.bytes, e.work.operations);
+        e.kernel, category, lane, microseconds(begin), microseconds(duration), e.work.bytes, e.work.operations);
+  };
+  std::map<uint64_t, size_t> streams;
+  for (const Event& e : events_) {
+    const auto [stream, is_new] = streams.try_emplace(e.stream, streams.size() + 1);
+    const std::string name = fmt::format("stream {}", stream->second);
+    const size_t calls = 2 * stream->second - 1, lane = runs_at_once_ ? stream->second : calls + 1;
+    if (is_new && !runs_at_once_) name_lane(calls, name + ", calls");
+    if (is_new) name_lane(lane, name);
+    if (!runs_at_once_) add(e, "call", calls, e.call_begin, e.call_duration);
+    add(e, "kernel", lane, e.begin, e.duration);
   }
   text += "\n]}\n";
   const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path, "wb"), std::fclose);
@@ -169,9 +208,11 @@ lowbit_status lowbit_profile_get_entries(const lowbit_device* device, lowbit_pro
     if (device == nullptr) return check.fail("device is NULL");
     if (count == nullptr) return check.fail("count is NULL");
     if (entries == nullptr && *count != 0) return check.fail("entries is NULL, but count is {}", *count);
-    const Profiler* profiler = device->device->measured();
-    const std::vector<lowbit_profile_entry> found =
-        profiler == nullptr ? std::vector<lowbit_profile_entry>() : profiler->entries();
+    std::vector<lowbit_profile_entry> found;
+    if (Profiler* profiler = device->device->measured()) {
+      profiler->collect();
+      found = profiler->entries();
+    }
     std::copy_n(found.begin(), std::min(*count, found.size()), entries);
     *count = found.size();
     return {};
@@ -183,8 +224,9 @@ lowbit_status lowbit_profile_write_trace(const lowbit_device* device, const char
     const Validator check("profile_write_trace");
     if (device == nullptr) return check.fail("device is NULL");
     if (path == nullptr) return check.fail("path is NULL");
-    const Profiler* profiler = device->device->measured();
+    Profiler* profiler = device->device->measured();
     if (profiler == nullptr) return check.fail("the device has no profile: start one before");
+    profiler->collect();
     return profiler->write_trace(path, device->device->info().name);
   });
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -259,6 +260,34 @@ TEST_F(CliTest, ProfileAsJsonAndAsText) {
   EXPECT_GT(json::parse(content("trace.json"))["traceEvents"].size(), 5u);
   expect_failure(profile + Arguments{"--profile", path("none/trace.json")}, {"none/trace.json", "No such file"});
   expect_failure(profile + Arguments{"--prompt", ""}, {"--prompt", "empty"});
+}
+
+// By the device's clock, its kernels and their calls in lanes of their own.
+TEST_F(CliTest, ProfileOfAGpu) {
+  Command profile = command({"profile", "--model", tiny(), "--weights", "int8", "--backend", "vulkan", "--tokens", "5",
+                             "--json", "--profile", path("trace.json")});
+  profile.environment["LOWBIT_VULKAN_DEVICE"] = "llvmpipe";
+  const Outcome outcome = run(profile);
+  for (const char* reason : {"not_built", "no_driver", "no_device"}) {
+    if (outcome.code != 0 && outcome.err.find(reason) != std::string::npos) GTEST_SKIP() << outcome.err;
+  }
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json report = json::parse(outcome.out);
+  double launches = 0;
+  for (const json& kernel : report["kernels"]) {
+    EXPECT_NE(kernel["kernel"].get<std::string>().find("_vulkan_"), std::string::npos) << kernel;
+    EXPECT_GT(kernel["total_ns"], 0) << kernel;
+    launches += kernel["count"].get<double>();
+  }
+  EXPECT_GT(launches, 0);
+  EXPECT_LE(report["kernels_ns"], report["wall_ns"]);
+  std::map<std::string, double> bars;
+  const json trace = json::parse(content("trace.json"));
+  for (const json& event : trace["traceEvents"]) {
+    if (event["ph"] == "X") ++bars[event["cat"]];
+  }
+  EXPECT_EQ(bars["kernel"], launches);
+  EXPECT_EQ(bars["call"], launches);
 }
 
 TEST_F(CliTest, TheSeedDecidesTheText) {

@@ -192,6 +192,37 @@ TEST_F(CudaTest, EveryOperationIsCapturedAndReplayed) {
   }
 }
 
+// Neither the calls nor what a graph runs of them; the calls around are.
+TEST_F(CudaTest, CapturedCallsAreNotMeasured) {
+  device.emplace(Device::open({.backend = "cuda", .guard = LOWBIT_GUARD_OFF}));
+  const Operations operations(*device);
+  const Stream stream(*device);
+  operations.run(stream);  // the scratch is there
+  operations.run(stream);
+  device->start_profile();
+  const auto launches = [&] {
+    uint64_t all = 0;
+    for (const lowbit_profile_entry& entry : device->profile()) all += entry.count;
+    return all;
+  };
+  operations.run(stream);
+  Graph graph;
+  ASSERT_EQ(cudaStreamBeginCapture(native(stream), cudaStreamCaptureModeGlobal), cudaSuccess);
+  operations.run(stream);
+  launches();  // does no harm to the capture
+  ASSERT_EQ(cudaStreamEndCapture(native(stream), &graph.graph), cudaSuccess);
+  ASSERT_EQ(cudaGraphInstantiate(&graph.exec, graph.graph, 0), cudaSuccess);
+  stream.synchronize();
+  const uint64_t once = launches();
+  EXPECT_GT(once, 0u);
+  ASSERT_EQ(cudaGraphLaunch(graph.exec, native(stream)), cudaSuccess);
+  stream.synchronize();
+  EXPECT_EQ(launches(), once);
+  operations.run(stream);
+  stream.synchronize();
+  EXPECT_EQ(launches(), 2 * once);
+}
+
 TEST_F(CudaTest, CaptureRefusesWhatAGraphCannotHold) {
   device->warm_up();
   const Operations operations(*device);
@@ -417,6 +448,66 @@ TEST_F(CudaErrorsTest, ARepeatedCallAllocatesNothingAndWaitsForNothing) {
   operations.run(stream);
   EXPECT_EQ(emulation::allocations(), allocations);
   EXPECT_EQ(emulation::synchronizations(), synchronizations);
+  stream.synchronize();
+}
+
+TEST_F(CudaErrorsTest, MeasuringWaitsForNothingAndReusesItsEvents) {
+  const size_t before = emulation::events();
+  {
+    const Operations operations(*device);
+    const Stream stream(*device);
+    operations.run(stream);
+    operations.run(stream);
+    device->start_profile();
+    const auto run = [&] {
+      const size_t synchronizations = emulation::synchronizations();
+      operations.run(stream);
+      device->profile();
+      EXPECT_EQ(emulation::synchronizations(), synchronizations);
+    };
+    for (int turn = 0; turn < 2; ++turn) {
+      run();
+      stream.synchronize();
+    }
+    const size_t events = emulation::events();
+    for (int turn = 0; turn < 3; ++turn) {
+      run();
+      stream.synchronize();
+    }
+    EXPECT_EQ(emulation::events(), events);
+    // Where nobody asks, calls themselves take over what has run.
+    for (int turn = 0; turn < 40; ++turn) {
+      operations.run(stream);
+      while (turn % 10 == 9 && cudaStreamQuery(native(stream)) == cudaErrorNotReady) {
+      }
+    }
+    EXPECT_LT(emulation::events(), 2 * 256 + 11 * events);  // those of ten turns without the device's word
+  }
+  device.reset();
+  EXPECT_EQ(emulation::events(), before);
+}
+
+TEST_F(CudaErrorsTest, MeasuringThatFails) {
+  const Operations operations(*device);
+  const size_t before = emulation::events();
+  emulation::fail_next("cudaEventSynchronize", cudaErrorUnknown);
+  EXPECT_EQ(error_of([&] { device->start_profile(); }).status(), LOWBIT_DRIVER_ERROR);
+  EXPECT_EQ(emulation::events(), before);
+  operations.run(Stream(*device));
+  EXPECT_TRUE(device->profile().empty());
+  device->start_profile();
+  for (const char* function : {"cudaEventCreateWithFlags", "cudaEventRecord"}) {
+    const Stream stream(*device);
+    emulation::fail_next(function, cudaErrorMemoryAllocation);
+    EXPECT_EQ(error_of([&] { operations.run(stream); }).status(), LOWBIT_OUT_OF_MEMORY) << function;
+    operations.run(stream);
+    stream.synchronize();
+  }
+  const Stream stream(*device);
+  operations.run(stream);
+  emulation::break_context(cudaErrorIllegalAddress);
+  EXPECT_FALSE(device->profile().empty()) << "what was measured before";
+  emulation::repair_context();
   stream.synchronize();
 }
 

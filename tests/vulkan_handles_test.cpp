@@ -187,6 +187,36 @@ TEST(VulkanHandles, TheCallersCommandBufferIsRecordedInto) {
   EXPECT_EQ(expanded, values);
 }
 
+// By its queue's timestamps; what is recorded into a command buffer of the caller's is not.
+TEST(VulkanHandles, TheCallersDeviceIsMeasured) {
+  Engine engine;
+  if (!engine.start()) GTEST_SKIP() << "there is no Vulkan device";
+  const lowbit_vulkan_handles handles = engine.handles();
+  const Device device = Device::open({.vulkan = &handles});
+  const RoundTrip trip(device);
+  device.start_profile();
+  EXPECT_EQ(engine.locks, engine.unlocks);
+  {
+    const Stream stream(device);
+    trip.record(stream);
+    stream.synchronize();
+  }
+  const auto launches = [&] {
+    uint64_t all = 0;
+    for (const lowbit_profile_entry& entry : device.profile()) all += entry.count;
+    return all;
+  };
+  EXPECT_EQ(launches(), 2u);
+  const VkCommandBuffer commands = engine.begin();
+  {
+    const Stream stream = Stream::wrap(device, commands);
+    trip.record(stream);
+    engine.run(commands);
+    stream.synchronize();
+  }
+  EXPECT_EQ(launches(), 2u);
+}
+
 TEST(VulkanHandles, DataThatIsRefusedIsToldOnceTheCommandBufferHasRun) {
   Engine engine;
   if (!engine.start()) GTEST_SKIP() << "there is no Vulkan device";

@@ -115,6 +115,7 @@ VulkanWatch::VulkanWatch(core::Device& device) {
   LOWBIT_WATCH_OBJECTS(vkCreateSemaphore, vkDestroySemaphore);
   LOWBIT_WATCH_OBJECTS(vkCreateCommandPool, vkDestroyCommandPool);
   LOWBIT_WATCH_OBJECTS(vkCreateDescriptorPool, vkDestroyDescriptorPool);
+  LOWBIT_WATCH_OBJECTS(vkCreateQueryPool, vkDestroyQueryPool);
   LOWBIT_WATCH_OBJECTS(vkCreateShaderModule, vkDestroyShaderModule);
   LOWBIT_WATCH_OBJECTS(vkCreateComputePipelines, vkDestroyPipeline);
   LOWBIT_WATCH(make, vkAllocateDescriptorSets);

@@ -24,9 +24,31 @@ void load_functions(VkInstance instance) {
   is_loaded = true;
 }
 
+// A function that only some instances have.
+template <typename Function>
+void load(VkInstance instance, const char* name, Function* function) {
+  *function = reinterpret_cast<Function>(vkGetInstanceProcAddr(instance, name));
+}
+
+// Of the device, or of instances where it is VK_NULL_HANDLE.
+bool has_extension(VkPhysicalDevice device, const char* name) {
+  const auto list = [&](uint32_t* count, VkExtensionProperties* all) {
+    device == VK_NULL_HANDLE ? vkEnumerateInstanceExtensionProperties(nullptr, count, all)
+                             : vkEnumerateDeviceExtensionProperties(device, nullptr, count, all);
+  };
+  uint32_t count = 0;
+  list(&count, nullptr);
+  std::vector<VkExtensionProperties> all(count);
+  list(&count, all.data());
+  return std::any_of(all.begin(), all.end(),
+                     [&](const auto& extension) { return std::strcmp(extension.extensionName, name) == 0; });
+}
+
 // One for the process, made when it is first asked for and kept to its end: some drivers do not survive being unloaded.
-Status instance(VkInstance* made) {
+// Its debug utils are enabled, which cost nothing.
+Status instance(VkInstance* made, Labels* labels) {
   static VkInstance kept = VK_NULL_HANDLE;
+  static Labels kept_labels;
   const std::lock_guard lock(mutex);
   if (kept == VK_NULL_HANDLE) {
     LOWBIT_TRY(load_loader());
@@ -36,7 +58,11 @@ Status instance(VkInstance* made) {
     const VkApplicationInfo application{.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
                                         .pEngineName = "lowbit",
                                         .apiVersion = std::min(volkGetInstanceVersion(), VK_API_VERSION_1_3)};
-    const VkInstanceCreateInfo info{.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &application};
+    const char* const utils = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
+    const VkInstanceCreateInfo info{.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+                                    .pApplicationInfo = &application,
+                                    .enabledExtensionCount = has_extension(VK_NULL_HANDLE, utils) ? 1u : 0u,
+                                    .ppEnabledExtensionNames = &utils};
     VkInstance created = VK_NULL_HANDLE;
     // Without devices this fails in as many ways as there are broken drivers.
     if (const VkResult result = vkCreateInstance(&info, nullptr, &created); result != VK_SUCCESS) {
@@ -44,8 +70,13 @@ Status instance(VkInstance* made) {
     }
     load_functions(created);
     kept = created;
+    if (info.enabledExtensionCount != 0) {
+      load(created, "vkCmdBeginDebugUtilsLabelEXT", &kept_labels.begin);
+      load(created, "vkCmdEndDebugUtilsLabelEXT", &kept_labels.end);
+    }
   }
   *made = kept;
+  *labels = kept_labels;
   return {};
 }
 
@@ -55,15 +86,6 @@ std::string uuid_text(const uint8_t (&uuid)[VK_UUID_SIZE]) {
     text += fmt::format("{}{:02x}", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
   }
   return text;
-}
-
-bool has_extension(VkPhysicalDevice device, const char* name) {
-  uint32_t count = 0;
-  vkEnumerateDeviceExtensionProperties(device, nullptr, &count, nullptr);
-  std::vector<VkExtensionProperties> all(count);
-  vkEnumerateDeviceExtensionProperties(device, nullptr, &count, all.data());
-  return std::any_of(all.begin(), all.end(),
-                     [&](const auto& extension) { return std::strcmp(extension.extensionName, name) == 0; });
 }
 
 std::vector<VkQueueFamilyProperties> queue_families(VkPhysicalDevice device) {
@@ -77,17 +99,34 @@ std::vector<VkQueueFamilyProperties> queue_families(VkPhysicalDevice device) {
 bool has_compute(const VkQueueFamilyProperties& family) { return (family.queueFlags & VK_QUEUE_COMPUTE_BIT) != 0; }
 
 // One with compute; better one that does nothing else.
-bool find_queue(VkPhysicalDevice device, uint32_t* family) {
-  const std::vector<VkQueueFamilyProperties> families = queue_families(device);
+bool find_queue(PhysicalDevice* device) {
+  const std::vector<VkQueueFamilyProperties> families = queue_families(device->handle);
   bool found = false;
   for (uint32_t i = 0; i < families.size(); ++i) {
     if (!has_compute(families[i])) continue;
     const bool is_apart = (families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT) == 0;
-    if (!found || is_apart) *family = i;
+    if (!found || is_apart) device->queue_family = i;
     found = true;
     if (is_apart) break;
   }
+  if (found) device->timestamp_bits = families[device->queue_family].timestampValidBits;
   return found;
+}
+
+// Whether the driver reads the device's clock and CLOCK_MONOTONIC, which is steady_clock, at once.
+bool can_calibrate(VkPhysicalDevice device) {
+  if (vkGetPhysicalDeviceCalibrateableTimeDomainsEXT == nullptr ||
+      !has_extension(device, VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME)) {
+    return false;
+  }
+  uint32_t count = 0;
+  vkGetPhysicalDeviceCalibrateableTimeDomainsEXT(device, &count, nullptr);
+  std::vector<VkTimeDomainEXT> domains(count);
+  vkGetPhysicalDeviceCalibrateableTimeDomainsEXT(device, &count, domains.data());
+  const auto has = [&](VkTimeDomainEXT domain) {
+    return std::find(domains.begin(), domains.end(), domain) != domains.end();
+  };
+  return has(VK_TIME_DOMAIN_DEVICE_EXT) && has(VK_TIME_DOMAIN_CLOCK_MONOTONIC_EXT);
 }
 
 // Empty, or why the device cannot serve.
@@ -103,7 +142,7 @@ std::string describe(VkPhysicalDevice handle, PhysicalDevice* device) {
     return fmt::format("'{}' binds {} storage buffers, lowbit needs {}", properties.deviceName,
                        properties.limits.maxPerStageDescriptorStorageBuffers, VulkanDevice::kMostBindings);
   }
-  if (!find_queue(handle, &device->queue_family)) return fmt::format("'{}' has no compute", properties.deviceName);
+  if (!find_queue(device)) return fmt::format("'{}' has no compute", properties.deviceName);
 
   VkPhysicalDeviceVulkan12Properties properties12{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES};
   VkPhysicalDeviceIDProperties id{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES, .pNext = &properties12};
@@ -125,6 +164,7 @@ std::string describe(VkPhysicalDevice handle, PhysicalDevice* device) {
     device->has_dot_product = dot.shaderIntegerDotProduct != 0;
   }
 
+  device->has_calibration = can_calibrate(handle);
   if (has_extension(handle, VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME)) device->matrix = find_matrix(handle);
 
   VkPhysicalDeviceMemoryProperties memory{};
@@ -151,9 +191,13 @@ Status adopt_device(VkInstance made, VkPhysicalDevice handle, PhysicalDevice* de
   return why_not.empty() ? Status() : unavailable(LOWBIT_FALLBACK_FEATURE_MISSING, why_not);
 }
 
-Status check_queue_family(VkPhysicalDevice device, uint32_t family) {
-  const std::vector<VkQueueFamilyProperties> families = queue_families(device);
-  if (family < families.size() && has_compute(families[family])) return {};
+Status set_queue_family(uint32_t family, PhysicalDevice* device) {
+  const std::vector<VkQueueFamilyProperties> families = queue_families(device->handle);
+  if (family < families.size() && has_compute(families[family])) {
+    device->queue_family = family;
+    device->timestamp_bits = families[family].timestampValidBits;
+    return {};
+  }
   std::string allowed;
   for (uint32_t i = 0; i < families.size(); ++i) {
     if (has_compute(families[i])) allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", i);
@@ -164,7 +208,8 @@ Status check_queue_family(VkPhysicalDevice device, uint32_t family) {
 
 Status list_devices(std::vector<PhysicalDevice>* devices, std::string* refused) {
   VkInstance made = VK_NULL_HANDLE;
-  LOWBIT_TRY(instance(&made));
+  Labels labels;
+  LOWBIT_TRY(instance(&made, &labels));
   uint32_t count = 0;
   std::vector<VkPhysicalDevice> handles;
   VkResult result = vkEnumeratePhysicalDevices(made, &count, nullptr);
@@ -180,6 +225,7 @@ Status list_devices(std::vector<PhysicalDevice>* devices, std::string* refused) 
   for (uint32_t i = 0; i < handles.size(); ++i) {
     PhysicalDevice device;
     device.index = i;
+    device.labels = labels;
     const std::string why_not = describe(handles[i], &device);
     if (why_not.empty()) {
       devices->push_back(std::move(device));

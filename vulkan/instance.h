@@ -10,6 +10,12 @@
 
 namespace lowbit::core::vulkan {
 
+// Names around commands, for graphics debuggers; NULL where the instance has no VK_EXT_debug_utils.
+struct Labels {
+  PFN_vkCmdBeginDebugUtilsLabelEXT begin = nullptr;
+  PFN_vkCmdEndDebugUtilsLabelEXT end = nullptr;
+};
+
 // A device that lowbit can use, and what of it decides on how.
 struct PhysicalDevice {
   VkPhysicalDevice handle = VK_NULL_HANDLE;
@@ -18,6 +24,9 @@ struct PhysicalDevice {
   std::string uuid;  // "6d657361-3232-2e33-2e36-000000000000"
   uint64_t memory_size = 0;
   uint32_t queue_family = 0;
+  uint32_t timestamp_bits = 0;   // of that family's timestamps; 0: it has none
+  bool has_calibration = false;  // of its clock with the host's
+  Labels labels;
   FloatControls float_controls;
   bool has_dot_product = false;           // packed int8
   bool dot_product_is_extension = false;  // before Vulkan 1.3
@@ -30,8 +39,8 @@ struct PhysicalDevice {
 // The caller's own. LOWBIT_UNAVAILABLE if it cannot serve.
 Status adopt_device(VkInstance instance, VkPhysicalDevice handle, PhysicalDevice* device);
 
-// LOWBIT_INVALID_ARGUMENT for a family that the device lacks or that has no compute.
-Status check_queue_family(VkPhysicalDevice device, uint32_t family);
+// Takes the family; LOWBIT_INVALID_ARGUMENT for one that the device lacks or that has no compute.
+Status set_queue_family(uint32_t family, PhysicalDevice* device);
 
 // Those that can serve, in Vulkan's order; LOWBIT_UNAVAILABLE with "no_driver: ..." or "no_device: ...".
 // `refused`: why others cannot, a sentence for each.

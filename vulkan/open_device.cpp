@@ -91,9 +91,9 @@ Status open_device(const lowbit_device_options& options, std::span<const KernelR
   if (const lowbit_vulkan_handles* own = options.vulkan; own != nullptr) {
     LOWBIT_TRY(adopt_device(static_cast<VkInstance>(own->instance), static_cast<VkPhysicalDevice>(own->physical_device),
                             &physical));
-    LOWBIT_TRY(check_queue_family(physical.handle, own->queue_family));
-    physical.queue_family = own->queue_family;
+    LOWBIT_TRY(set_queue_family(own->queue_family, &physical));
     physical.has_dot_product = (own->features & LOWBIT_FEATURE_DOT_INT8) != 0;
+    physical.has_calibration = false;  // it was not enabled, for all that is known here
     if ((own->features & LOWBIT_FEATURE_COOPMAT_INT8) == 0) physical.matrix = {};
   } else {
     LOWBIT_TRY(choose(options.device != nullptr ? options.device : std::getenv("LOWBIT_VULKAN_DEVICE"), &physical));

@@ -2,8 +2,8 @@
 include(cmake/shaders.cmake)
 
 set(LOWBIT_VULKAN_SOURCES
-  vulkan/cooperative_matrix.cpp vulkan/error.cpp vulkan/instance.cpp vulkan/open_device.cpp vulkan/pipeline_cache.cpp vulkan/recording.cpp
-  vulkan/refusals.cpp vulkan/shader.cpp vulkan/staging.cpp vulkan/volk.c vulkan/vulkan_device.cpp
+  vulkan/cooperative_matrix.cpp vulkan/device_clock.cpp vulkan/error.cpp vulkan/instance.cpp vulkan/open_device.cpp vulkan/pipeline_cache.cpp vulkan/recording.cpp
+  vulkan/refusals.cpp vulkan/shader.cpp vulkan/staging.cpp vulkan/timestamps.cpp vulkan/volk.c vulkan/vulkan_device.cpp
   vulkan/vulkan_stream.cpp
   vulkan/groups.cpp vulkan/pack_weight.cpp vulkan/problem.cpp vulkan/project_coopmat.cpp vulkan/project_f32.cpp vulkan/project_rows.cpp
   vulkan/project_sparse.cpp vulkan/project_tiles.cpp vulkan/projection.cpp vulkan/quantize_pack.cpp

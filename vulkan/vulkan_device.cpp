@@ -53,9 +53,12 @@ class VulkanDevice::QueueLock {
 VulkanDevice::VulkanDevice(const PhysicalDevice& physical, lowbit_device_info info, std::span<const KernelRow> kernels,
                            const lowbit_device_options& how, const Pretence& pretence)
     : core::Device(Backend::vulkan, info, kernels, how),
+      labels(physical.labels),
       physical_(physical),
-      maps_memory_(!pretence.without_host_memory) {
+      maps_memory_(!pretence.without_host_memory),
+      has_calibration_(physical.has_calibration && !pretence.without_calibration) {
   if (how.vulkan != nullptr) handles_ = *how.vulkan;
+  if (pretence.without_timestamps) physical_.timestamp_bits = 0;
   const VkPhysicalDeviceLimits& limits = physical.properties.limits;
   limits_ = {
       .range = limits.maxStorageBufferRange,
@@ -95,6 +98,7 @@ Status VulkanDevice::create_device() {
     matrices.pNext = std::exchange(features.pNext, &matrices);
     extensions.push_back(VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME);
   }
+  if (has_calibration_) extensions.push_back(VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME);
   const VkDeviceCreateInfo create{.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                   .pNext = &features,
                                   .queueCreateInfoCount = 1,

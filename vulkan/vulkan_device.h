@@ -10,6 +10,7 @@
 
 #include "codes.h"
 #include "device.h"
+#include "device_clock.h"
 #include "error.h"
 #include "instance.h"
 #include "shader.h"
@@ -33,6 +34,8 @@ struct Pretence {
   uint64_t features = 0;             // lowbit_feature bits it pretends to have
   Limits limits{};                   // where not 0, in the place of the device's
   bool without_host_memory = false;  // the host reaches none but what copies go through
+  bool without_timestamps = false;
+  bool without_calibration = false;  // of the device's clock by its driver
 };
 
 struct PipelineKey {
@@ -65,6 +68,7 @@ class VulkanDevice final : public core::Device {
 
   // The device's functions: tests put failing ones in.
   VolkDeviceTable vk{};
+  Labels labels;
   VkDevice handle() const { return device_; }
   uint32_t queue_family() const { return physical_.queue_family; }
   const Limits& limits() const { return limits_; }
@@ -100,11 +104,17 @@ class VulkanDevice final : public core::Device {
   // Frees what was released and has seen its last use.
   void collect() noexcept;
 
+  DeviceClock& clock() { return clock_; }
+  void begin_label(VkCommandBuffer commands, const char* name) const;
+  void end_label(VkCommandBuffer commands) const;
+
   // A lost device stays lost: what showed it is what every later call returns.
   Status attempt(VkResult result, const char* what);
   Status lost() const;
 
  private:
+  Status start_clock() override;
+  Status start_clock_by_submission();
   // Waits for the last use of what was released, as far as it was submitted.
   void wait_for_retired();
   // The queue is used by one thread at a time, the caller's own among them.
@@ -122,6 +132,8 @@ class VulkanDevice final : public core::Device {
   PhysicalDevice physical_;
   Limits limits_{};
   bool maps_memory_;
+  bool has_calibration_;
+  DeviceClock clock_;
   VkDevice device_ = VK_NULL_HANDLE;
   VkQueue queue_ = VK_NULL_HANDLE;
   lowbit_vulkan_handles handles_{};  // device is NULL where it is lowbit's own

@@ -30,7 +30,9 @@ Status VulkanStream::initialize() {
                      "creating a timeline"));
   device.add(timeline_);
   if (own_ == VK_NULL_HANDLE) return create_batches();
-  // One batch, which is open to the stream's end and never submitted here.
+  // One batch, which is open to the stream's end and never submitted here. It is not measured: when it has run, and
+  // whether at all, is not known here.
+  is_measured = false;
   batches_[0].commands = own_;
   batches_[0].value = timeline_->recorded = 1;
   is_open_ = true;
@@ -61,6 +63,7 @@ VulkanStream::~VulkanStream() {
     (void)flush().ok();
     if (!wait(timeline_->submitted).ok()) device.wait_idle();  // nothing of what follows may be in use
   }
+  times_.reset();
   device.remove(timeline_);
   for (Batch& batch : batches_) {
     for (const Sets& sets : batch.sets) {
@@ -76,6 +79,11 @@ Status VulkanStream::attempt(VkResult result, const char* what) {
   Status status = vulkan_device().attempt(result, what);
   if (status.code() == LOWBIT_DEVICE_LOST) set_fault(status);
   return status;
+}
+
+DeviceTimes* VulkanStream::times(Profiler& profiler) {
+  if (!times_) times_ = std::make_unique<Timestamps>(*this, profiler);
+  return times_.get();
 }
 
 // ---- Recording -------------------------------------------------------------------------------------------------------
@@ -99,14 +107,16 @@ Status VulkanStream::open() {
 
 Status VulkanStream::commands(VkCommandBuffer* commands) {
   LOWBIT_TRY(vulkan_device().lost());
+  if (is_open_ && times_ && times_->is_full()) LOWBIT_TRY(flush());
   if (!is_open_) LOWBIT_TRY(open());
   *commands = batches_[turn_].commands;
-  if (is_ordered_) return {};
-  const VkMemoryBarrier barrier{
-      .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = kWrites, .dstAccessMask = kReads | kWrites};
-  vulkan_device().vk.vkCmdPipelineBarrier(*commands, kStages, kStages, 0, 1, &barrier, 0, nullptr, 0, nullptr);
-  is_ordered_ = true;
-  return {};
+  if (!is_ordered_) {
+    const VkMemoryBarrier barrier{
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = kWrites, .dstAccessMask = kReads | kWrites};
+    vulkan_device().vk.vkCmdPipelineBarrier(*commands, kStages, kStages, 0, 1, &barrier, 0, nullptr, 0, nullptr);
+    is_ordered_ = true;
+  }
+  return times_ ? times_->begin_piece(*commands) : Status();
 }
 
 Status VulkanStream::count_dispatch() { return ++dispatches_ < kMostDispatches ? Status() : flush(); }
@@ -156,6 +166,7 @@ Status VulkanStream::flush() {
   if (!is_open_ || own_ != VK_NULL_HANDLE) return fault().ok() ? device.lost() : fault();
   Batch& batch = batches_[turn_];
   is_open_ = false;
+  if (times_) times_->end_piece();
   // The host may look once the timeline says so.
   const VkMemoryBarrier barrier{.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
                                 .srcAccessMask = kWrites,
@@ -166,10 +177,12 @@ Status VulkanStream::flush() {
   if (status.ok()) status = device.submit(batch.commands, *timeline_, batch.value);
   if (!status.ok()) {  // what was recorded is lost: the stream cannot go on as if it had run
     batch.value = timeline_->recorded = timeline_->submitted.load();
+    if (times_) times_->lost();
     set_fault(status);
     return status;
   }
   timeline_->submitted = batch.value;
+  if (times_) times_->submitted(batch.value);
   turn_ = (turn_ + 1) % kBatches;
   return {};
 }
@@ -195,6 +208,7 @@ Status VulkanStream::synchronize() {
   LOWBIT_TRY(flush());
   LOWBIT_TRY(wait(timeline_->submitted));  // 0 where the caller submits
   vulkan_device().collect();
+  if (times_) times_->collect();
   return refusals_.take(own_ == VK_NULL_HANDLE);
 }
 

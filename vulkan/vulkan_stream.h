@@ -6,6 +6,7 @@
 
 #include "refusals.h"
 #include "staging.h"
+#include "timestamps.h"
 #include "vulkan_device.h"
 
 namespace lowbit::core::vulkan {
@@ -31,6 +32,7 @@ class VulkanStream final : public core::Stream {
   Status flush() override;
   Status synchronize() override;
   void* native() const override { return own_; }
+  DeviceTimes* times(Profiler& profiler) override;
 
   // Makes the next work wait for all before it.
   void order() { is_ordered_ = false; }
@@ -77,6 +79,7 @@ class VulkanStream final : public core::Stream {
   int dispatches_ = 0;
   Staging staging_;
   Refusals refusals_;
+  std::unique_ptr<Timestamps> times_;  // once it was measured
 };
 
 }  // namespace lowbit::core::vulkan

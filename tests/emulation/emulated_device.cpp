@@ -84,6 +84,7 @@ void repair_context() { device.fault = cudaSuccess; }
 size_t allocations() { return device.allocations; }
 size_t synchronizations() { return device.synchronizations; }
 size_t launches() { return device.launches; }
+size_t events() { return device.events; }
 
 }  // namespace lowbit::emulation
 

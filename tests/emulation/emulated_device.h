@@ -14,7 +14,7 @@ struct Device {
   std::atomic<int> driver = CUDART_VERSION;
   std::atomic<int> count = 1;
   std::atomic<cudaError_t> fault = cudaSuccess;  // of its context
-  std::atomic<size_t> allocations = 0, synchronizations = 0, launches = 0;
+  std::atomic<size_t> allocations = 0, synchronizations = 0, launches = 0, events = 0;
 
   size_t most_shared() const {
     return (major >= 9 ? 227 : major == 8 ? 163 : 64) << 10;

@@ -131,12 +131,16 @@ cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlag
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
   return call(__func__, [=] {
+    ++device.events;
     return *event = new Event{(flags & cudaEventDisableTiming) == 0, nullptr}, cudaSuccess;
   });
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  return call(__func__, [=] { return delete event, cudaSuccess; });
+  return call(__func__, [=] {
+    --device.events;
+    return delete event, cudaSuccess;
+  });
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {

@@ -27,4 +27,6 @@ size_t allocations();       // of device memory or of pinned memory
 size_t synchronizations();  // calls that waited for a stream, an event or the device
 size_t launches();          // of kernels, into a stream or into a graph
 
+size_t events();  // that were created and not destroyed
+
 }  // namespace lowbit::emulation

@@ -297,22 +297,26 @@ typedef struct lowbit_profile_entry {
 } lowbit_profile_entry;
 
 /* From now on every launch on the device is measured, but for the parity guard's. Not measured, a launch asks one
- * question more. LOWBIT_UNSUPPORTED for cuda and vulkan so far. The environment variable LOWBIT_PROFILE starts the profile
- * of every device when it is opened and is the name of the file that its trace is written to when the last handle of the
- * device goes; a second device's has ".2" behind it, and so on. A file that cannot be created is LOWBIT_INVALID_ARGUMENT
- * then. */
+ * question more. Kernels of cuda and vulkan are measured by the device's own clock, by an event or a timestamp before and
+ * behind each, and no call waits for it. Left out are calls that are captured into a graph, with what the graph runs of
+ * them, and what is recorded into a caller's VkCommandBuffer. LOWBIT_UNSUPPORTED for a vulkan queue without timestamps.
+ * Starting may wait for an empty submission, which puts the device's clock beside the host's; on a VkDevice of the
+ * caller's it goes to their queue. The environment variable LOWBIT_PROFILE starts the profile of every device when it is
+ * opened and is the name of the file that its trace is written to when the last handle of the device goes; a second
+ * device's has ".2" behind it, and so on. A file that cannot be created is LOWBIT_INVALID_ARGUMENT then. */
 LOWBIT_API lowbit_status lowbit_profile_start(lowbit_device* device);
 /* What was measured stays. */
 LOWBIT_API lowbit_status lowbit_profile_stop(lowbit_device* device);
-/* Forgets it. */
+/* Forgets it, and what was called before and has not run yet. */
 LOWBIT_API lowbit_status lowbit_profile_reset(lowbit_device* device);
-/* The kernels, the one with the most time first. `count` holds the room in `entries` on entry and the number there are on
+/* The kernels, the one with the most time first. A launch is among them once it has run, which is not waited for:
+ * synchronize the streams before. Any thread may ask. `count` holds the room in `entries` on entry and the number there are on
  * return; entries may be NULL when it is 0. */
 LOWBIT_API lowbit_status lowbit_profile_get_entries(const lowbit_device* device, lowbit_profile_entry* entries,
                                                     size_t* count);
-/* Writes what was measured in the Trace Event Format, which trace viewers open: a lane a stream, microseconds. It holds
- * the first 2^20 launches; "otherData" says how many it leaves out. LOWBIT_INVALID_ARGUMENT if the file cannot be
- * written. */
+/* Writes what was measured in the Trace Event Format, which trace viewers open, in microseconds: a lane a stream, and for
+ * cuda and vulkan a lane of the stream's calls beside it, all on the host's clock. It holds the first 2^20 launches;
+ * "otherData" says how many it leaves out. LOWBIT_INVALID_ARGUMENT if the file cannot be written. */
 LOWBIT_API lowbit_status lowbit_profile_write_trace(const lowbit_device* device, const char* path);
 
 /* Memory of the device that buffers, weights and the scratch of streams take. */
