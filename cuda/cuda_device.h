@@ -39,7 +39,7 @@ class CudaDevice final : public core::Device {
   // The memory pool, the stream of allocations, and every kernel loaded: nothing of it is left to a launch.
   Status initialize();
 
-  int ordinal() const { return ordinal_; }
+  int ordinal() const override { return ordinal_; }
   int multiprocessors() const override { return multiprocessors_; }
 
   Status allocate(size_t size, void** memory) override;

@@ -57,6 +57,8 @@ class Device : public std::enable_shared_from_this<Device> {
   bool has_addresses() const { return backend_ != Backend::vulkan; }
   // Of a GPU; 1 where work is not spread over any.
   virtual int multiprocessors() const { return 1; }
+  // Among all that its driver lists.
+  virtual int ordinal() const { return 0; }
   // In how many parts, at once, to do `tasks` on host memory that take one thread about `nanoseconds` together.
   virtual int parts(int64_t tasks, double nanoseconds) const;
   // Bytes of an output on host memory that are so many that they are better written around the caches.
@@ -138,6 +140,7 @@ class Memory {
   ~Memory() { reset(); }
   static Status create(std::shared_ptr<Device> device, size_t size, Memory* memory);
 
+  Device& device() const { return *device_; }
   void* data() const { return data_; }
   size_t size() const { return size_; }
 
@@ -217,5 +220,5 @@ struct lowbit_device {
   std::shared_ptr<lowbit::core::Device> device;
 };
 struct lowbit_buffer {
-  lowbit::core::Memory memory;
+  std::shared_ptr<lowbit::core::Memory> memory;  // shared with what was handed out of it
 };

@@ -42,7 +42,8 @@ lowbit_status lowbit_buffer_create(lowbit_device* device, uint64_t size, lowbit_
     if (buffer == nullptr) return check.fail("buffer is NULL");
     if (size == 0) return check.fail("size is 0, it must be at least 1");
     auto handle = std::make_unique<lowbit_buffer>();
-    LOWBIT_TRY(Memory::create(device->device, size, &handle->memory));
+    handle->memory = std::make_shared<Memory>();
+    LOWBIT_TRY(Memory::create(device->device, size, handle->memory.get()));
     *buffer = handle.release();
     return {};
   });
@@ -50,9 +51,9 @@ lowbit_status lowbit_buffer_create(lowbit_device* device, uint64_t size, lowbit_
 
 void lowbit_buffer_destroy(lowbit_buffer* buffer) { delete buffer; }
 
-void* lowbit_buffer_data(const lowbit_buffer* buffer) { return buffer == nullptr ? nullptr : buffer->memory.data(); }
+void* lowbit_buffer_data(const lowbit_buffer* buffer) { return buffer == nullptr ? nullptr : buffer->memory->data(); }
 
-uint64_t lowbit_buffer_size(const lowbit_buffer* buffer) { return buffer == nullptr ? 0 : buffer->memory.size(); }
+uint64_t lowbit_buffer_size(const lowbit_buffer* buffer) { return buffer == nullptr ? 0 : buffer->memory->size(); }
 
 lowbit_status lowbit_stream_create(lowbit_device* device, lowbit_stream** stream) {
   return boundary([&]() -> Status {

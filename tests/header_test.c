@@ -1,6 +1,9 @@
 /* lowbit.h is a C header: this file is compiled as C99 and must not warn. */
 #include "lowbit/lowbit.h"
 
+/* As dlpack.h has it from 1.2 on: C99 takes this once, so lowbit.h may not. */
+typedef struct DLManagedTensorVersioned DLManagedTensorVersioned;
+
 lowbit_status header_test(void) {
   lowbit_device_options options = {0};
   lowbit_device* device = NULL;

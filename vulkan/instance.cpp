@@ -179,6 +179,21 @@ std::string describe(VkPhysicalDevice handle, PhysicalDevice* device) {
   return "";
 }
 
+// Every one, in Vulkan's order.
+Status enumerate(VkInstance made, std::vector<VkPhysicalDevice>* handles) {
+  uint32_t count = 0;
+  VkResult result = vkEnumeratePhysicalDevices(made, &count, nullptr);
+  if (result == VK_SUCCESS) {
+    handles->resize(count);
+    result = vkEnumeratePhysicalDevices(made, &count, handles->data());
+    handles->resize(count);
+  }
+  if (result != VK_SUCCESS && result != VK_INCOMPLETE) {
+    return unavailable(LOWBIT_FALLBACK_NO_DEVICE, "listing the devices gave " + name_of(result), result);
+  }
+  return {};
+}
+
 }  // namespace
 
 Status adopt_device(VkInstance made, VkPhysicalDevice handle, PhysicalDevice* device) {
@@ -187,6 +202,13 @@ Status adopt_device(VkInstance made, VkPhysicalDevice handle, PhysicalDevice* de
     LOWBIT_TRY(load_loader());
     load_functions(made);
   }
+  std::vector<VkPhysicalDevice> handles;
+  LOWBIT_TRY(enumerate(made, &handles));
+  const auto found = std::find(handles.begin(), handles.end(), handle);
+  if (found == handles.end()) {
+    return {LOWBIT_INVALID_ARGUMENT, "device_open: options.vulkan.physical_device is none of options.vulkan.instance"};
+  }
+  device->index = static_cast<uint32_t>(found - handles.begin());
   const std::string why_not = describe(handle, device);
   return why_not.empty() ? Status() : unavailable(LOWBIT_FALLBACK_FEATURE_MISSING, why_not);
 }
@@ -210,17 +232,8 @@ Status list_devices(std::vector<PhysicalDevice>* devices, std::string* refused) 
   VkInstance made = VK_NULL_HANDLE;
   Labels labels;
   LOWBIT_TRY(instance(&made, &labels));
-  uint32_t count = 0;
   std::vector<VkPhysicalDevice> handles;
-  VkResult result = vkEnumeratePhysicalDevices(made, &count, nullptr);
-  if (result == VK_SUCCESS) {
-    handles.resize(count);
-    result = vkEnumeratePhysicalDevices(made, &count, handles.data());
-    handles.resize(count);
-  }
-  if (result != VK_SUCCESS && result != VK_INCOMPLETE) {
-    return unavailable(LOWBIT_FALLBACK_NO_DEVICE, "listing the devices gave " + name_of(result), result);
-  }
+  LOWBIT_TRY(enumerate(made, &handles));
   if (handles.empty()) return unavailable(LOWBIT_FALLBACK_NO_DEVICE, "Vulkan has no device");
   for (uint32_t i = 0; i < handles.size(); ++i) {
     PhysicalDevice device;

@@ -61,6 +61,8 @@ class VulkanDevice final : public core::Device {
   Status initialize();
   ~VulkanDevice() override;
 
+  int ordinal() const override { return static_cast<int>(physical_.index); }
+
   Status allocate(size_t size, void** memory) override;
   void release(void* memory) noexcept override;
   Status create_stream(std::unique_ptr<core::Stream>* stream) override;

@@ -331,7 +331,7 @@ LOWBIT_API lowbit_status lowbit_device_get_memory(const lowbit_device* device, l
 
 /* `size` bytes of device memory, aligned to 64 (vulkan: a buffer that starts there). Contents are undefined. */
 LOWBIT_API lowbit_status lowbit_buffer_create(lowbit_device* device, uint64_t size, lowbit_buffer** buffer);
-/* Waits for the buffer's last use; while a stream of the device is being captured the memory is freed later, and with
+/* Its memory stays while it is handed out (lowbit_buffer_to_dlpack). Waits for the buffer's last use; while a stream of the device is being captured the memory is freed later, and with
  * vulkan it is always freed when the work that was enqueued before has run, without waiting. NULL is allowed. */
 LOWBIT_API void lowbit_buffer_destroy(lowbit_buffer* buffer);
 /* What goes into lowbit_tensor.data. */
@@ -399,6 +399,41 @@ LOWBIT_API uint64_t lowbit_packed_weight_size(lowbit_format format, uint64_t cou
 LOWBIT_API uint64_t lowbit_rho_packed_size(lowbit_format encoding, uint64_t count);
 /* Blocks, that is scales, of a compressed tensor of `count` values. */
 LOWBIT_API uint64_t lowbit_rho_block_count(uint64_t count);
+
+/* ---- Exchange ---------------------------------------------------------------------------------------------------- */
+
+/* Tensors of other libraries, and lowbit's for them, by DLPack 1.x (https://dmlc.github.io/dlpack). A caller who looks
+ * into one includes a dlpack.h of version 1.0 or later, before this header or after it.
+ * lowbit's convention for Vulkan: device_type is kDLVulkan, `data` is a VkBuffer, byte_offset counts in it, and device_id
+ * is the physical device's place in vkEnumeratePhysicalDevices. A VkBuffer is of one VkDevice, so both sides must have
+ * the same one (lowbit_vulkan_handles); DLPack cannot tell, and nothing checks it. */
+struct DLManagedTensorVersioned;
+/* Describes `managed` as an operand of calls on the stream. Nothing is copied, kept or waited for: its memory must live
+ * until those calls have run, what writes it must have run or come before them on the stream, and its deleter is the
+ * caller's to call. LOWBIT_INVALID_ARGUMENT, besides NULL, for
+ *   version     of another major version than 1, or flags that DLPack 1.1 does not have
+ *   flags       read_only where is_output is not 0: a tensor that a call writes
+ *   device      other memory than the stream's tensors are in. Streams of host backends and streams on host memory take
+ *               kDLCPU and kDLCUDAHost; cuda takes kDLCUDA with the device's index, and kDLCUDAManaged; vulkan takes
+ *               kDLVulkan with the device's index
+ *   dtype       float32 is F32, float16 F16, bfloat16 BF16; int32, and int8 or uint8 of 4 lanes, are I32; uint8 and int8
+ *               (packed int8 weights) are U8. uint2 and uint1, the codes of ternary (0, 1, 2 for -1, 0, +1) and binary
+ *               (0, 1) as docs/formats.md packs them, are U8 of rank 1, their bytes; they must be contiguous and without
+ *               the flag is_subbyte_type_padded. No other has a meaning here
+ *   shape       other ranks than 1 to 4, or an axis of 0
+ *   strides     other than lowbit_tensor has: the last axis contiguous, rows in C order and one stride apart; NULL is
+ *               contiguous
+ *   data        an address, or for vulkan an offset, that is no multiple of the element size
+ * `size` ends with the last element. */
+LOWBIT_API lowbit_status lowbit_tensor_from_dlpack(const lowbit_stream* stream,
+                                                   const struct DLManagedTensorVersioned* managed, int32_t is_output,
+                                                   lowbit_tensor* tensor);
+/* Hands out `view`, a tensor whose data is the buffer's, with strides for each axis; I32 as int32, U8 as uint8. The
+ * buffer's memory stays until `managed`'s deleter has been called, which any thread may do, also after
+ * lowbit_buffer_destroy() and lowbit_device_close(); it then goes as lowbit_buffer_destroy() says. Nothing is waited for:
+ * whoever reads it on another stream, or on the host, synchronises the stream that writes it before. */
+LOWBIT_API lowbit_status lowbit_buffer_to_dlpack(const lowbit_buffer* buffer, const lowbit_tensor* view,
+                                                 struct DLManagedTensorVersioned** managed);
 
 /* ---- Operations -------------------------------------------------------------------------------------------------- */
 

@@ -125,6 +125,7 @@ class Buffer {
   }
   void* data() const { return lowbit_buffer_data(handle_.get()); }
   uint64_t size() const { return lowbit_buffer_size(handle_.get()); }
+  lowbit_buffer* get() const { return handle_.get(); }
 
  private:
   detail::Owner<lowbit_buffer, lowbit_buffer_destroy> handle_;
@@ -224,6 +225,20 @@ inline lowbit_tensor tensor(const Buffer& buffer, lowbit_type type, std::initial
   lowbit_tensor t = tensor(buffer.data(), type, shape);
   t.size = buffer.size();
   return t;
+}
+
+// Another library's tensor as an operand of calls on the stream; the memory and the deleter stay with its owner.
+inline lowbit_tensor tensor_from_dlpack(const Stream& stream, const DLManagedTensorVersioned* managed,
+                                        bool is_output = false) {
+  lowbit_tensor t{};
+  check(lowbit_tensor_from_dlpack(stream.get(), managed, is_output, &t));
+  return t;
+}
+// A tensor over the buffer for another library; the memory stays until its deleter, which must be called, has run.
+inline DLManagedTensorVersioned* buffer_to_dlpack(const Buffer& buffer, const lowbit_tensor& view) {
+  DLManagedTensorVersioned* managed = nullptr;
+  check(lowbit_buffer_to_dlpack(buffer.get(), &view, &managed));
+  return managed;
 }
 
 namespace detail {
