@@ -1,7 +1,7 @@
 /* lowbit.h is a C header: this file is compiled as C99 and must not warn. */
 #include "lowbit/lowbit.h"
 
-/* As dlpack.h has it from 1.2 on: C99 takes this once, so lowbit.h may not. */
+/* As a dlpack.h may have it, and C99 takes it once only. */
 typedef struct DLManagedTensorVersioned DLManagedTensorVersioned;
 
 lowbit_status header_test(void) {

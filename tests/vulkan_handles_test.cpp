@@ -261,6 +261,15 @@ TEST(VulkanHandles, AQueueFamilyThatIsNotThere) {
   EXPECT_THAT(lowbit_last_error(), HasSubstr("options.vulkan.queue_family is 7, it may be 0"));
 }
 
+TEST(VulkanHandles, APhysicalDeviceOfAnotherInstance) {
+  Engine engine;
+  if (!engine.start()) GTEST_SKIP() << "there is no Vulkan device";
+  lowbit_vulkan_handles handles = engine.handles();
+  handles.physical_device = &handles;
+  EXPECT_EQ(open_with(handles), LOWBIT_INVALID_ARGUMENT);
+  EXPECT_THAT(lowbit_last_error(), HasSubstr("options.vulkan.physical_device is none of options.vulkan.instance"));
+}
+
 TEST(VulkanHandles, MistakesAreNamed) {
   int something = 0;
   const lowbit_vulkan_handles whole{.struct_size = sizeof(whole),

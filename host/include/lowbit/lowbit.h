@@ -331,8 +331,9 @@ LOWBIT_API lowbit_status lowbit_device_get_memory(const lowbit_device* device, l
 
 /* `size` bytes of device memory, aligned to 64 (vulkan: a buffer that starts there). Contents are undefined. */
 LOWBIT_API lowbit_status lowbit_buffer_create(lowbit_device* device, uint64_t size, lowbit_buffer** buffer);
-/* Its memory stays while it is handed out (lowbit_buffer_to_dlpack). Waits for the buffer's last use; while a stream of the device is being captured the memory is freed later, and with
- * vulkan it is always freed when the work that was enqueued before has run, without waiting. NULL is allowed. */
+/* Waits for the buffer's last use; while a stream of the device is being captured the memory is freed later, and with
+ * vulkan it is always freed when the work that was enqueued before has run, without waiting. Memory that is handed out
+ * (lowbit_buffer_to_dlpack) stays, and goes likewise after the last deleter. NULL is allowed. */
 LOWBIT_API void lowbit_buffer_destroy(lowbit_buffer* buffer);
 /* What goes into lowbit_tensor.data. */
 LOWBIT_API void* lowbit_buffer_data(const lowbit_buffer* buffer);
@@ -430,8 +431,8 @@ LOWBIT_API lowbit_status lowbit_tensor_from_dlpack(const lowbit_stream* stream,
                                                    lowbit_tensor* tensor);
 /* Hands out `view`, a tensor whose data is the buffer's, with strides for each axis; I32 as int32, U8 as uint8. The
  * buffer's memory stays until `managed`'s deleter has been called, which any thread may do, also after
- * lowbit_buffer_destroy() and lowbit_device_close(); it then goes as lowbit_buffer_destroy() says. Nothing is waited for:
- * whoever reads it on another stream, or on the host, synchronises the stream that writes it before. */
+ * lowbit_buffer_destroy() and lowbit_device_close(). Nothing is waited for: whoever reads it on another stream, or on the
+ * host, synchronises the stream that writes it before. */
 LOWBIT_API lowbit_status lowbit_buffer_to_dlpack(const lowbit_buffer* buffer, const lowbit_tensor* view,
                                                  struct DLManagedTensorVersioned** managed);
 
