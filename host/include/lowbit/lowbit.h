@@ -31,6 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What a shared library exports. */
 #if defined(LOWBIT_SHARED) && defined(_WIN32)
 #define LOWBIT_API __declspec(dllimport)
 #elif defined(__GNUC__)
@@ -49,16 +50,17 @@ extern "C" {
 
 /* ---- Status ------------------------------------------------------------------------------------------------------ */
 
+/* What every call that can fail returns. */
 typedef enum lowbit_status LOWBIT_INT32 {
-  LOWBIT_OK = 0,
+  LOWBIT_OK = 0,               /* done, or enqueued */
   LOWBIT_INVALID_ARGUMENT = 1, /* the caller's mistake; the sentence names the argument */
   LOWBIT_UNSUPPORTED = 2,      /* no kernel of this device does it, and falling back was not allowed */
   LOWBIT_UNAVAILABLE = 3,      /* the backend or device cannot be opened here; the sentence lists what there is */
   LOWBIT_NOT_READY = 4,        /* needs a warm-up first (inside a graph capture) */
-  LOWBIT_OUT_OF_MEMORY = 5,
-  LOWBIT_DEVICE_LOST = 6,
-  LOWBIT_DRIVER_ERROR = 7, /* lowbit_last_native_code() has the driver's own code */
-  LOWBIT_INTERNAL = 8      /* a fault of lowbit itself; please report it */
+  LOWBIT_OUT_OF_MEMORY = 5,    /* the device's or the host's */
+  LOWBIT_DEVICE_LOST = 6,      /* a fault of the device, which stays */
+  LOWBIT_DRIVER_ERROR = 7,     /* lowbit_last_native_code() has the driver's own code */
+  LOWBIT_INTERNAL = 8          /* a fault of lowbit itself; please report it */
 } lowbit_status;
 
 /* "1.2.3". Static. */
@@ -72,21 +74,18 @@ LOWBIT_API int64_t lowbit_last_native_code(void);
 
 /* Why something else did, or may do, what was asked for. */
 typedef enum lowbit_fallback_reason LOWBIT_INT32 {
-  LOWBIT_FALLBACK_NONE = 0,
-  /* Of a plan. */
-  LOWBIT_FALLBACK_QUANT_DISABLED = 1,
-  LOWBIT_FALLBACK_MISSING_PACKED_ARTIFACTS = 2,
-  LOWBIT_FALLBACK_NATIVE_LOW_BIT_UNAVAILABLE = 3,
-  /* Of a backend that cannot be opened. */
-  LOWBIT_FALLBACK_NOT_BUILT = 4,
-  LOWBIT_FALLBACK_NO_DRIVER = 5,
-  LOWBIT_FALLBACK_DRIVER_TOO_OLD = 6,
-  LOWBIT_FALLBACK_NO_DEVICE = 7,
-  LOWBIT_FALLBACK_FEATURE_MISSING = 8, /* and of a call that no kernel takes */
-  /* Of a call. */
-  LOWBIT_FALLBACK_PARITY_MISMATCH = 9, /* the guard barred every kernel that takes it, or all but what fell back */
-  LOWBIT_FALLBACK_DEVICE_LOST = 10,
-  LOWBIT_FALLBACK_OUT_OF_MEMORY = 11
+  LOWBIT_FALLBACK_NONE = 0,                       /* nothing else did */
+  LOWBIT_FALLBACK_QUANT_DISABLED = 1,             /* a plan: the configuration is not enabled */
+  LOWBIT_FALLBACK_MISSING_PACKED_ARTIFACTS = 2,   /* a plan: no target is packed */
+  LOWBIT_FALLBACK_NATIVE_LOW_BIT_UNAVAILABLE = 3, /* a plan: the device lacks kernels of its own for a target */
+  LOWBIT_FALLBACK_NOT_BUILT = 4,                  /* a backend: this build leaves it out */
+  LOWBIT_FALLBACK_NO_DRIVER = 5,                  /* a backend: its driver cannot be loaded or does not start */
+  LOWBIT_FALLBACK_DRIVER_TOO_OLD = 6,             /* a backend: its driver or loader is older than it needs */
+  LOWBIT_FALLBACK_NO_DEVICE = 7,                  /* a backend: it has none, or not the one that was named */
+  LOWBIT_FALLBACK_FEATURE_MISSING = 8,            /* a backend: its devices lack it; a call: no kernel takes it */
+  LOWBIT_FALLBACK_PARITY_MISMATCH = 9,            /* a call: the guard barred every kernel, or all but what fell back */
+  LOWBIT_FALLBACK_DEVICE_LOST = 10,               /* a call: the device has a fault, which stays */
+  LOWBIT_FALLBACK_OUT_OF_MEMORY = 11              /* a call: on the device */
 } lowbit_fallback_reason;
 /* "none", "quant_disabled", "no_driver". Static; NULL for a number that is none. */
 LOWBIT_API const char* lowbit_fallback_reason_name(lowbit_fallback_reason reason);
@@ -100,18 +99,19 @@ typedef struct lowbit_fallback {
 
 /* ---- Names ------------------------------------------------------------------------------------------------------- */
 
+/* What a kernel computes; each has a call of its name. */
 typedef enum lowbit_operation LOWBIT_INT32 {
-  LOWBIT_QUANTIZE_PACK = 0,
-  LOWBIT_PACK_WEIGHT = 1,
-  LOWBIT_LOWRANK_PROJECTION = 2,
-  LOWBIT_DECODER_TAIL = 3,
-  LOWBIT_RHO_COMPRESS = 4,
-  LOWBIT_RHO_EXPAND = 5
+  LOWBIT_QUANTIZE_PACK = 0,      /* floats to words of codes, with scales */
+  LOWBIT_PACK_WEIGHT = 1,        /* floats to portable packed bytes, with scales */
+  LOWBIT_LOWRANK_PROJECTION = 2, /* [B, Hi, T, E] x [H, E, L] */
+  LOWBIT_DECODER_TAIL = 3,       /* [B, H, T, l] x [H*L, D] */
+  LOWBIT_RHO_COMPRESS = 4,       /* floats to codes in blocks of 32, with scales */
+  LOWBIT_RHO_EXPAND = 5          /* the way back */
 } lowbit_operation;
 
 /* Element types of tensors in memory. */
 typedef enum lowbit_type LOWBIT_INT32 {
-  LOWBIT_TYPE_F32 = 0,
+  LOWBIT_TYPE_F32 = 0,  /* IEEE binary32 */
   LOWBIT_TYPE_F16 = 1,  /* reserved: no kernel yet */
   LOWBIT_TYPE_BF16 = 2, /* reserved: no kernel yet */
   LOWBIT_TYPE_I32 = 3,  /* a word of four int8 codes, the first in the low byte */
@@ -137,7 +137,7 @@ typedef enum lowbit_rule LOWBIT_INT32 {
 
 /* Which values share a scale. */
 typedef enum lowbit_group LOWBIT_INT32 {
-  LOWBIT_PER_TENSOR = 0,
+  LOWBIT_PER_TENSOR = 0,          /* all of them */
   LOWBIT_PER_TOKEN = 1,           /* each row along the last axis; decoder_tail: as PER_TOKEN_ALL_HEADS */
   LOWBIT_PER_TOKEN_ALL_HEADS = 2, /* [B, H, T, n]: the [H, n] values of token (b, t), in (h, i) order; B*T scales */
   LOWBIT_PER_CHANNEL = 3          /* weights: the values along the second-to-last axis */
@@ -145,10 +145,10 @@ typedef enum lowbit_group LOWBIT_INT32 {
 
 /* ---- Devices ----------------------------------------------------------------------------------------------------- */
 
-typedef struct lowbit_device lowbit_device;
-typedef struct lowbit_stream lowbit_stream;
-typedef struct lowbit_buffer lowbit_buffer;
-typedef struct lowbit_weight lowbit_weight;
+typedef struct lowbit_device lowbit_device; /* a device of a backend, with its kernels: lowbit_device_open() */
+typedef struct lowbit_stream lowbit_stream; /* an in-order queue of calls: lowbit_stream_create() */
+typedef struct lowbit_buffer lowbit_buffer; /* memory of a device: lowbit_buffer_create() */
+typedef struct lowbit_weight lowbit_weight; /* a packed weight on a device: lowbit_weight_prepare() */
 
 /* What a device can do beyond the plain. */
 typedef enum lowbit_feature LOWBIT_INT32 {
@@ -179,9 +179,9 @@ LOWBIT_API const char* lowbit_feature_name(uint64_t feature);
  * (a projection's: the weights of 32 columns), and what no longer fits before the next synchronize, is not sampled. Nor is
  * anything while a stream is captured into a graph, or in a VkCommandBuffer of the caller's. */
 typedef enum lowbit_guard LOWBIT_INT32 {
-  LOWBIT_GUARD_FIRST_USE = 0,
-  LOWBIT_GUARD_OFF = 1,
-  LOWBIT_GUARD_SAMPLE = 2
+  LOWBIT_GUARD_FIRST_USE = 0, /* small cases, before a kernel serves */
+  LOWBIT_GUARD_OFF = 1,       /* nothing is tested */
+  LOWBIT_GUARD_SAMPLE = 2     /* small cases, and outputs of real calls */
 } lowbit_guard;
 
 /* A Vulkan device of the caller's, with timelineSemaphore enabled; instance and device are of Vulkan 1.2 or later, and the
@@ -198,10 +198,11 @@ typedef struct lowbit_vulkan_handles {
   uint64_t features;
   /* Called around each use of the queue, from any thread; NULL where one device of lowbit alone uses it. */
   void (*lock_queue)(void* user);
-  void (*unlock_queue)(void* user);
-  void* user;
+  void (*unlock_queue)(void* user); /* likewise */
+  void* user;                       /* what both are called with */
 } lowbit_vulkan_handles;
 
+/* Which device to open, and how. */
 typedef struct lowbit_device_options {
   uint32_t struct_size;
   /* "auto", "cuda", "vulkan", "cpu", "reference"; NULL is "auto": the first that works, in that order. The environment
@@ -217,12 +218,13 @@ typedef struct lowbit_device_options {
    * the cpu; for cuda and vulkan by the cpu, in calls on a stream on host memory, for which weights are kept in host
    * memory too. Zero: such a call fails, with LOWBIT_UNSUPPORTED, LOWBIT_OUT_OF_MEMORY or LOWBIT_DEVICE_LOST. */
   int32_t allow_fallback;
-  lowbit_guard guard;
+  lowbit_guard guard; /* whether kernels are tested before they serve */
   /* NULL, or the caller's own device, which is opened by the backend vulkan; `backend` is then "vulkan", "auto" or NULL,
    * and `device` NULL. */
   const lowbit_vulkan_handles* vulkan;
 } lowbit_device_options;
 
+/* What was opened. Texts that are too long are cut. */
 typedef struct lowbit_device_info {
   uint32_t struct_size;
   char backend[16];     /* "cpu" */
@@ -241,6 +243,7 @@ typedef struct lowbit_device_info {
 LOWBIT_API lowbit_status lowbit_device_open(const lowbit_device_options* options, lowbit_device** device);
 /* Streams, buffers and weights keep their device alive; closing it early is allowed. NULL is allowed. */
 LOWBIT_API void lowbit_device_close(lowbit_device* device);
+/* Fills in `info`, whose struct_size is set. */
 LOWBIT_API lowbit_status lowbit_device_get_info(const lowbit_device* device, lowbit_device_info* info);
 /* Why `auto` passed over the backends before this device's: the reason of the first that is built in, and a sentence for
  * each. */
@@ -252,20 +255,21 @@ LOWBIT_API lowbit_status lowbit_device_warm_up(lowbit_device* device, uint32_t o
 /* One of the backends this library knows. */
 typedef struct lowbit_backend_info {
   uint32_t struct_size;
-  char name[16];
-  int32_t available;
-  char reason[256]; /* why it is not: "not_built: ...", "no_driver: ..."; "" when it is available */
+  char name[16];     /* "cuda" */
+  int32_t available; /* non-zero: it has a device that can be opened */
+  char reason[256];  /* why it is not: "not_built: ...", "no_driver: ..."; "" when it is available */
 } lowbit_backend_info;
 /* The index-th backend in the order of `auto`; LOWBIT_INVALID_ARGUMENT past the last. */
 LOWBIT_API lowbit_status lowbit_backend_get_info(uint32_t index, lowbit_backend_info* info);
 
 /* ---- Which kernel, and why --------------------------------------------------------------------------------------- */
 
+/* A call, as far as choosing its kernel goes. */
 typedef struct lowbit_query {
   uint32_t struct_size;
-  lowbit_operation operation;
-  lowbit_format activations; /* quantize_pack and the projections */
-  lowbit_format weights;     /* pack_weight, the projections; for rho its encoding */
+  lowbit_operation operation; /* what is called */
+  lowbit_format activations;  /* quantize_pack and the projections */
+  lowbit_format weights;      /* pack_weight, the projections; for rho its encoding */
   /* How large a projection is; 0: not told, and no kernel is passed over for it. Activations are taken to be contiguous
    * and of one batch, [1, Hi, T, n], n in decoder_tail a multiple of 16: cuda's wgmma wants such or passes over. */
   int64_t rows;    /* of activations: B*T */
@@ -273,6 +277,7 @@ typedef struct lowbit_query {
   int64_t outputs; /* in all: B*H*T*Lo, or B*T*D */
 } lowbit_query;
 
+/* A kernel that a call might run. */
 typedef struct lowbit_candidate {
   const char* kernel; /* static */
   int32_t selected;   /* non-zero for the one that a call would use */
@@ -291,9 +296,13 @@ LOWBIT_API lowbit_status lowbit_explain(const lowbit_device* device, const lowbi
  * multiply-add being two, and 0 for other kernels. */
 typedef struct lowbit_profile_entry {
   const char* kernel; /* static */
-  uint64_t count;
-  double total, minimum, median, p99;
-  double bytes, operations; /* of all launches */
+  uint64_t count;     /* launches */
+  double total;       /* ns, of all launches */
+  double minimum;     /* ns, the shortest */
+  double median;      /* ns */
+  double p99;         /* ns: 99 % took no longer */
+  double bytes;       /* of all launches */
+  double operations;  /* of all launches */
 } lowbit_profile_entry;
 
 /* From now on every launch on the device is measured, but for the parity guard's. Not measured, a launch asks one
@@ -325,6 +334,7 @@ typedef struct lowbit_memory_info {
   uint64_t in_use; /* bytes */
   uint64_t peak;   /* the most that were in use at once since the device was opened */
 } lowbit_memory_info;
+/* Fills in `info`, whose struct_size is set. */
 LOWBIT_API lowbit_status lowbit_device_get_memory(const lowbit_device* device, lowbit_memory_info* info);
 
 /* ---- Buffers and streams ----------------------------------------------------------------------------------------- */
@@ -337,8 +347,10 @@ LOWBIT_API lowbit_status lowbit_buffer_create(lowbit_device* device, uint64_t si
 LOWBIT_API void lowbit_buffer_destroy(lowbit_buffer* buffer);
 /* What goes into lowbit_tensor.data. */
 LOWBIT_API void* lowbit_buffer_data(const lowbit_buffer* buffer);
+/* Bytes, as it was created. */
 LOWBIT_API uint64_t lowbit_buffer_size(const lowbit_buffer* buffer);
 
+/* A stream of the device, whose tensors are in the device's memory. */
 LOWBIT_API lowbit_status lowbit_stream_create(lowbit_device* device, lowbit_stream** stream);
 /* A stream whose tensors are host memory on every backend, for callers who have a call or two to make, or must get an
  * answer: cuda and vulkan copy the operands to the device and the results back, and each call waits. On a device that
@@ -369,14 +381,16 @@ LOWBIT_API lowbit_status lowbit_stream_synchronize(lowbit_stream* stream);
  * the stream that it was captured on: it may not run beside other work of that stream or beside itself, nor after the
  * stream's destruction. */
 LOWBIT_API lowbit_status lowbit_stream_reserve_scratch(lowbit_stream* stream, uint64_t size);
+/* Bytes it has. */
 LOWBIT_API uint64_t lowbit_stream_scratch_size(const lowbit_stream* stream);
 /* The kernel behind the stream's last operation, "" before the first. Static. */
 LOWBIT_API const char* lowbit_stream_last_kernel(const lowbit_stream* stream);
 /* Why that kernel is not of the stream's device. */
 LOWBIT_API lowbit_status lowbit_stream_get_fallback(const lowbit_stream* stream, lowbit_fallback* fallback);
-/* Enqueues a copy between host memory and `offset` bytes into device memory; the host memory must live until it ran. */
+/* Enqueues a copy of `size` bytes to `offset` bytes into device memory; the host memory must live until it ran. */
 LOWBIT_API lowbit_status lowbit_copy_to_device(lowbit_stream* stream, void* device_data, uint64_t offset,
                                                const void* host, uint64_t size);
+/* The same from there to host memory. */
 LOWBIT_API lowbit_status lowbit_copy_to_host(lowbit_stream* stream, void* host, const void* device_data,
                                              uint64_t offset, uint64_t size);
 
@@ -391,7 +405,7 @@ typedef struct lowbit_tensor {
   int64_t shape[4];   /* the first `rank` count */
   int64_t row_stride; /* elements, at least the last axis' length; 0: rows are contiguous */
   int32_t rank;       /* 1..4 */
-  lowbit_type type;
+  lowbit_type type;   /* of its elements */
 } lowbit_tensor;
 
 /* Bytes that `count` weights take when packed; 0 for a format that is none of int8, ternary, binary. */
@@ -439,16 +453,18 @@ LOWBIT_API lowbit_status lowbit_buffer_to_dlpack(const lowbit_buffer* buffer, co
 /* ---- Operations -------------------------------------------------------------------------------------------------- */
 
 /* Quantises floats and packs four codes into a word. Parity class exact. A group that holds a NaN or an infinity, or
- * whose sum overflows, gets the scale NaN (0x7fc00000) and codes 0. Source: docs/numerics.md, "Scales" and "Codes". */
+ * whose sum overflows, gets the scale NaN (0x7fc00000) and codes 0. */
 typedef struct lowbit_quantize_pack_args {
   uint32_t struct_size;
   lowbit_format format; /* int8, int4, uint8 */
-  lowbit_rule rule;
+  lowbit_rule rule;     /* of the scales */
   lowbit_group group;   /* per_tensor, per_token, per_token_all_heads (rank 4) */
   lowbit_tensor input;  /* [..., n] F32 */
   lowbit_tensor codes;  /* out: [..., ceil(n/4)] I32; lanes past n are 0 */
   lowbit_tensor scales; /* out: [1], [rows] or [B*T] F32, contiguous */
 } lowbit_quantize_pack_args;
+/* Enqueues it on the first kernel that can serve; LOWBIT_UNSUPPORTED if none can.
+ * Source: docs/numerics.md, "Scales" and "Codes". */
 LOWBIT_API lowbit_status lowbit_quantize_pack(lowbit_stream* stream, const lowbit_quantize_pack_args* args);
 
 /* Quantises a weight tensor into its portable packed bytes. Parity class exact. A weight that is not finite, or a sum
@@ -462,6 +478,8 @@ typedef struct lowbit_pack_weight_args {
   lowbit_tensor packed; /* out: [lowbit_packed_weight_size] U8, codes in the C order of the input, no padding */
   lowbit_tensor scales; /* out: [1] or [... * N] F32 */
 } lowbit_pack_weight_args;
+/* Enqueues it on the first kernel that can serve; LOWBIT_UNSUPPORTED if none can.
+ * Source: docs/numerics.md, "Weights". */
 LOWBIT_API lowbit_status lowbit_pack_weight(lowbit_stream* stream, const lowbit_pack_weight_args* args);
 
 /* A packed weight in device memory, in the order that the device's kernel likes. H matrices of K x N:
@@ -475,9 +493,9 @@ typedef struct lowbit_weight_desc {
   int64_t rows;               /* K: E or L */
   int64_t columns;            /* N: L or D */
   const void* packed;         /* host: lowbit_packed_weight_size(format, H*K*N) bytes; not kept */
-  uint64_t packed_size;
-  const float* scales; /* host; not kept */
-  uint64_t scale_count;
+  uint64_t packed_size;       /* bytes at `packed` */
+  const float* scales;        /* host; not kept */
+  uint64_t scale_count;       /* floats at `scales` */
 } lowbit_weight_desc;
 /* Runs the parity guard for the kernels that may read it. A ternary code 3 is LOWBIT_INVALID_ARGUMENT. Where cuda or
  * vulkan cannot take the weight, but may fall back, it is in host memory alone, and serves streams on host memory; calls
@@ -505,12 +523,14 @@ typedef struct lowbit_activations {
  * (threshold 0 is ReLU). Sums of codes are exact whatever E is. Parity class exact; `bounded` for format f32. */
 typedef struct lowbit_lowrank_projection_args {
   uint32_t struct_size;
-  int32_t use_threshold; /* non-zero: apply `threshold` */
-  float threshold;
-  lowbit_activations input; /* [B, Hi, T, E], Hi 1 or H; per_token scales: [B*Hi*T] */
-  const lowbit_weight* weight;
-  lowbit_tensor output; /* out: [B, H, T, Lo] F32, 1 <= Lo <= L: the first Lo outputs are computed */
+  int32_t use_threshold;       /* non-zero: apply `threshold` */
+  float threshold;             /* any f32 */
+  lowbit_activations input;    /* [B, Hi, T, E], Hi 1 or H; per_token scales: [B*Hi*T] */
+  const lowbit_weight* weight; /* [H, E, L], of the stream's device */
+  lowbit_tensor output;        /* out: [B, H, T, Lo] F32, 1 <= Lo <= L: the first Lo outputs are computed */
 } lowbit_lowrank_projection_args;
+/* Enqueues it on the first kernel that can serve; LOWBIT_UNSUPPORTED if none can.
+ * Source: docs/numerics.md, "Projections". */
 LOWBIT_API lowbit_status lowbit_lowrank_projection(lowbit_stream* stream, const lowbit_lowrank_projection_args* args);
 
 /* out[b,0,t,d] = sum_h sum_{i<l} y[b,h,t,i] * w[h*L+i, d], scaled. per_token: one scale for a token's [H, l] values.
@@ -518,10 +538,12 @@ LOWBIT_API lowbit_status lowbit_lowrank_projection(lowbit_stream* stream, const 
 typedef struct lowbit_decoder_tail_args {
   uint32_t struct_size;
   int64_t latent; /* l, 1 <= l <= L; needed for codes, whose shape has it only in words; 0: input shape's, codes: L */
-  lowbit_activations input; /* [B, H, T, l]; per_token scales: [B*T] */
-  const lowbit_weight* weight;
-  lowbit_tensor output; /* out: [B, 1, T, D] F32 */
+  lowbit_activations input;    /* [B, H, T, l]; per_token scales: [B*T] */
+  const lowbit_weight* weight; /* [H*L, D], of the stream's device */
+  lowbit_tensor output;        /* out: [B, 1, T, D] F32 */
 } lowbit_decoder_tail_args;
+/* Enqueues it on the first kernel that can serve; LOWBIT_UNSUPPORTED if none can.
+ * Source: docs/numerics.md, "Projections". */
 LOWBIT_API lowbit_status lowbit_decoder_tail(lowbit_stream* stream, const lowbit_decoder_tail_args* args);
 
 /* Compresses a float tensor, flattened, in blocks of 32 with a scale each. Parity class exact. Non-finite blocks get
@@ -533,36 +555,40 @@ typedef struct lowbit_rho_compress_args {
   lowbit_tensor packed;   /* out: [lowbit_rho_packed_size] U8 */
   lowbit_tensor scales;   /* out: [lowbit_rho_block_count] F32 */
 } lowbit_rho_compress_args;
+/* Enqueues it on the first kernel that can serve; LOWBIT_UNSUPPORTED if none can.
+ * Source: docs/numerics.md, "Block compression (rho)". */
 LOWBIT_API lowbit_status lowbit_rho_compress(lowbit_stream* stream, const lowbit_rho_compress_args* args);
 
 /* The way back: code * scale, one rounding. Sizes that do not fit the output's count, and a ternary code 3, are errors
  * that name the block (host backends: at once, with nothing written). */
 typedef struct lowbit_rho_expand_args {
   uint32_t struct_size;
-  lowbit_format encoding;
-  lowbit_tensor packed; /* [lowbit_rho_packed_size] U8 */
-  lowbit_tensor scales; /* [lowbit_rho_block_count] F32 */
-  lowbit_tensor output; /* out: any shape, F32 */
+  lowbit_format encoding; /* int8, ternary, binary */
+  lowbit_tensor packed;   /* [lowbit_rho_packed_size] U8 */
+  lowbit_tensor scales;   /* [lowbit_rho_block_count] F32 */
+  lowbit_tensor output;   /* out: any shape, F32 */
 } lowbit_rho_expand_args;
+/* Enqueues it on the first kernel that can serve; LOWBIT_UNSUPPORTED if none can.
+ * Source: docs/numerics.md, "Block compression (rho)". */
 LOWBIT_API lowbit_status lowbit_rho_expand(lowbit_stream* stream, const lowbit_rho_expand_args* args);
 
 /* What the rho_compress calls of a stream did to their tensors, added up over the values that were finite before and
  * after. An error is |after - before|; relative is to the RMS of its call's tensor. */
 typedef struct lowbit_rho_statistics {
   uint32_t struct_size;
-  uint64_t calls;
-  uint64_t values;
-  uint64_t non_finite; /* values that were not finite, or are not any more: all of a block with one that was not */
-  uint64_t bytes_before;
-  uint64_t bytes_after; /* packed and scales */
-  double rms_before;
-  double rms_after;
-  double mean_error;
-  double largest_error;
-  double mean_relative_error;
-  double largest_relative_error;
-  double smallest_rms_ratio; /* of a call, after / before; 1 for a tensor of zeros */
-  double largest_rms_ratio;
+  uint64_t calls;                /* whose tensors were read back */
+  uint64_t values;               /* that count below */
+  uint64_t non_finite;           /* the others: all of a block with one that was not finite */
+  uint64_t bytes_before;         /* as f32 */
+  uint64_t bytes_after;          /* packed and scales */
+  double rms_before;             /* root of the mean of squares */
+  double rms_after;              /* likewise, of what expands */
+  double mean_error;             /* in the tensors' own unit */
+  double largest_error;          /* likewise */
+  double mean_relative_error;    /* 0.01 is 1 % of the RMS */
+  double largest_relative_error; /* likewise */
+  double smallest_rms_ratio;     /* of a call, after / before; 1 for a tensor of zeros */
+  double largest_rms_ratio;      /* likewise */
 } lowbit_rho_statistics;
 /* From now on every lowbit_rho_compress() on the stream, but for one that is captured, waits and reads back what it was
  * given and what it made. What was added up before is forgotten. LOWBIT_UNSUPPORTED for a VkCommandBuffer of the
@@ -573,14 +599,14 @@ LOWBIT_API lowbit_status lowbit_rho_statistics_stop(lowbit_stream* stream);
 /* Of the calls since the start; LOWBIT_INVALID_ARGUMENT without one. */
 LOWBIT_API lowbit_status lowbit_rho_statistics_get(const lowbit_stream* stream, lowbit_rho_statistics* statistics);
 
-/* What compression may cost: each statistic is at most this, smallest_rms_ratio at least. */
+/* What compression may cost. */
 typedef struct lowbit_rho_gate {
   uint32_t struct_size;
-  double mean_relative_error;
-  double largest_relative_error;
-  double smallest_rms_ratio;
-  double largest_rms_ratio;
-  double bytes_ratio; /* bytes_after / bytes_before */
+  double mean_relative_error;    /* at most */
+  double largest_relative_error; /* at most */
+  double smallest_rms_ratio;     /* at least */
+  double largest_rms_ratio;      /* at most */
+  double bytes_ratio;            /* bytes_after / bytes_before, at most */
 } lowbit_rho_gate;
 /* What a gate says. */
 typedef struct lowbit_rho_verdict {
@@ -601,30 +627,31 @@ LOWBIT_API lowbit_status lowbit_rho_gate_check(const lowbit_rho_statistics* stat
  *   y         encoder_v  [H, D, N]  lowrank_projection of ln(a)  [B, H, T, D]
  *   residual  decoder    [H*N, D]   decoder_tail of xs * ys      [B, H, T, N] */
 typedef enum lowbit_module LOWBIT_INT32 {
-  LOWBIT_MODULE_X = 1 << 0,
-  LOWBIT_MODULE_Y = 1 << 1,
-  LOWBIT_MODULE_RESIDUAL = 1 << 2
+  LOWBIT_MODULE_X = 1 << 0,       /* encoder */
+  LOWBIT_MODULE_Y = 1 << 1,       /* encoder_v */
+  LOWBIT_MODULE_RESIDUAL = 1 << 2 /* decoder */
 } lowbit_module;
 
 /* What is wished for, and what there is of it. */
 typedef struct lowbit_plan_config {
   uint32_t struct_size;
-  int32_t enabled; /* non-zero: quantise; at least one module is then a target */
-  /* The weights' formats: int8, ternary, binary; f32 leaves the module in floats, it is no target. */
-  lowbit_format x;
-  lowbit_format y;
-  lowbit_format residual;
+  int32_t enabled;        /* non-zero: quantise; at least one module is then a target */
+  lowbit_format x;        /* of the weights: int8, ternary, binary; f32 leaves the module in floats, it is no target */
+  lowbit_format y;        /* likewise */
+  lowbit_format residual; /* likewise */
   lowbit_format activations; /* of all targets: int8, int4, uint8, f32 */
   int32_t training_kernels;  /* non-zero: a forward pass for training is wanted */
   uint32_t packed;           /* the modules (lowbit_module bits) whose weights are there in packed form */
 } lowbit_plan_config;
 
+/* What a plan has to know of a device. */
 typedef struct lowbit_capabilities {
   uint32_t struct_size;
   int32_t native_projections; /* non-zero: kernels of the device's own for the projections of every target */
   int32_t training_kernels;   /* non-zero: kernels whose gradients are there too */
 } lowbit_capabilities;
 
+/* How the targets' weights are held, and what computes with them. */
 typedef enum lowbit_runtime LOWBIT_INT32 {
   LOWBIT_FAKE_QUANT_REFERENCE = 0,          /* floats, rounded to what the codes could say */
   LOWBIT_PACKED_REFERENCE = 1,              /* packed weights, by the backend `reference` */
@@ -635,10 +662,11 @@ typedef enum lowbit_runtime LOWBIT_INT32 {
 /* "fake_quant_reference". Static; NULL for a number that is none. */
 LOWBIT_API const char* lowbit_runtime_name(lowbit_runtime runtime);
 
+/* What lowbit_plan_choose() chose. */
 typedef struct lowbit_plan {
   uint32_t struct_size;
-  lowbit_runtime runtime;
-  lowbit_fallback_reason fallback_reason;
+  lowbit_runtime runtime;                 /* of all targets */
+  lowbit_fallback_reason fallback_reason; /* why it is no better one */
 } lowbit_plan;
 
 /* What the device can do of the configuration. native_projections: its backend is not `reference`, and for each target
@@ -674,15 +702,17 @@ typedef struct lowbit_model {
   lowbit_group weight_group; /* of the packed weights' scales: per_tensor, per_channel */
 } lowbit_model;
 
+/* How far an estimate is to be trusted. */
 typedef enum lowbit_memory_basis LOWBIT_INT32 {
   LOWBIT_MEMORY_COMPUTED = 0,  /* the caller's own memory, by the formula alone */
   LOWBIT_MEMORY_ALLOCATED = 1, /* what lowbit allocates, to the byte */
   LOWBIT_MEMORY_AT_LEAST = 2   /* likewise, but kernels may take more */
 } lowbit_memory_basis;
 
+/* One part of an estimate. */
 typedef struct lowbit_memory_bucket {
-  uint64_t size; /* bytes */
-  lowbit_memory_basis basis;
+  uint64_t size;             /* bytes */
+  lowbit_memory_basis basis; /* what they are */
 } lowbit_memory_bucket;
 
 /* Where `config` is not enabled no module is packed; those that count as packed are the targets in config.packed. */

@@ -23,9 +23,12 @@ namespace lowbit {
 // A call that failed: what() is lowbit_last_error().
 class Error : public std::runtime_error {
  public:
+  // Right behind the call that failed, on its thread.
   explicit Error(lowbit_status status)
       : std::runtime_error(lowbit_last_error()), status_(status), native_code_(lowbit_last_native_code()) {}
+  // What the call returned.
   lowbit_status status() const { return status_; }
+  // The driver's code behind it, or 0.
   int64_t native_code() const { return native_code_; }
 
  private:
@@ -33,6 +36,7 @@ class Error : public std::runtime_error {
   int64_t native_code_;
 };
 
+// Throws an Error unless the call that returned `status` succeeded.
 inline void check(lowbit_status status) {
   if (status != LOWBIT_OK) throw Error(status);
 }
@@ -46,6 +50,7 @@ template <typename Handle, void (*destroy)(Handle*)>
 using Owner = std::unique_ptr<Handle, Destroy<Handle, destroy>>;
 }  // namespace detail
 
+// A backend's device. Streams, buffers and weights keep it alive.
 class Device {
  public:
   // `options.struct_size` is filled in.
@@ -109,6 +114,7 @@ class Device {
     check(lowbit_estimate_memory(get(), &model, &config, &estimate));
     return estimate;
   }
+  // For the functions of lowbit.h.
   lowbit_device* get() const { return handle_.get(); }
 
  private:
@@ -116,6 +122,7 @@ class Device {
   detail::Owner<lowbit_device, lowbit_device_close> handle_;
 };
 
+// Memory of a device.
 class Buffer {
  public:
   Buffer(const Device& device, uint64_t size) {
@@ -131,6 +138,7 @@ class Buffer {
   detail::Owner<lowbit_buffer, lowbit_buffer_destroy> handle_;
 };
 
+// An in-order queue of calls, used by one thread at a time.
 class Stream {
  public:
   explicit Stream(const Device& device) {
@@ -184,6 +192,7 @@ class Stream {
     check(lowbit_copy_to_host(get(), bytes.data(), buffer.data(), 0, bytes.size()));
     synchronize();
   }
+  // For the functions of lowbit.h.
   lowbit_stream* get() const { return handle_.get(); }
 
  private:
@@ -196,6 +205,7 @@ class Stream {
   detail::Owner<lowbit_stream, lowbit_stream_destroy> handle_;
 };
 
+// A packed weight in a device's memory.
 class Weight {
  public:
   Weight(const Device& device, lowbit_weight_desc desc) {
@@ -205,6 +215,7 @@ class Weight {
     handle_.reset(weight);
   }
   uint64_t size() const { return lowbit_weight_size(get()); }
+  // For the structs of lowbit.h.
   const lowbit_weight* get() const { return handle_.get(); }
 
  private:
@@ -217,6 +228,7 @@ inline lowbit_tensor tensor(void* data, lowbit_type type, std::span<const int64_
   for (size_t axis = 0; axis < shape.size() && axis < 4; ++axis) t.shape[axis] = shape[axis];
   return t;
 }
+// The same for a shape that is written out.
 inline lowbit_tensor tensor(void* data, lowbit_type type, std::initializer_list<int64_t> shape) {
   return tensor(data, type, std::span(shape.begin(), shape.size()));
 }
