@@ -132,6 +132,7 @@ class Buffer {
   }
   void* data() const { return lowbit_buffer_data(handle_.get()); }
   uint64_t size() const { return lowbit_buffer_size(handle_.get()); }
+  // For the functions of lowbit.h.
   lowbit_buffer* get() const { return handle_.get(); }
 
  private:
