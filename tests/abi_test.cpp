@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "call.h"
+#include "dlpack.h"
 #include "fake_device.h"
 #include "guarded_pages.h"
 
@@ -91,6 +92,10 @@ void destroy(lowbit_device* handle) { lowbit_device_close(handle); }
 void destroy(lowbit_stream* handle) { lowbit_stream_destroy(handle); }
 void destroy(lowbit_buffer* handle) { lowbit_buffer_destroy(handle); }
 void destroy(lowbit_weight* handle) { lowbit_weight_destroy(handle); }
+void destroy(DLManagedTensorVersioned* handle) {
+  auto* managed = reinterpret_cast<core::dlpack::DLManagedTensorVersioned*>(handle);
+  managed->deleter(managed);
+}
 
 // What a call may write: the bytes behind its pointers to what is not const.
 template <typename T>
@@ -335,6 +340,15 @@ TEST_P(AbiTest, EveryEntry) {
   entries.call(ENTRY(lowbit_buffer_size), buffer);
   EXPECT_EQ(lowbit_buffer_data(nullptr), nullptr);
   EXPECT_EQ(lowbit_buffer_size(nullptr), 0u);
+
+  const lowbit_tensor view = tensor(LOWBIT_TYPE_F32, {2, 5});
+  auto* made_tensor = reinterpret_cast<DLManagedTensorVersioned*>(&elsewhere);
+  entries.call(ENTRY(lowbit_buffer_to_dlpack), buffer, &view, &made_tensor);
+  DLManagedTensorVersioned* managed = nullptr;
+  ASSERT_EQ(lowbit_buffer_to_dlpack(buffer, &view, &managed), LOWBIT_OK) << lowbit_last_error();
+  lowbit_tensor viewed{};
+  entries.call(ENTRY(lowbit_tensor_from_dlpack), stream, managed, 0, &viewed);
+  destroy(managed);
 
   entries.call(ENTRY(lowbit_stream_create), device, &made_stream);
   entries.call(ENTRY(lowbit_stream_create_on_host_memory), device, &made_stream);
