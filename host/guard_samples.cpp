@@ -14,11 +14,9 @@ namespace {
 
 // ---- Operands, in device memory and where the host reads them -------------------------------------------------------
 
-size_t element_size(const Tensor& tensor) { return tensor.type == LOWBIT_TYPE_U8 ? 1 : 4; }
-
 // `count` elements of a row, from `first` on.
 MemoryRows elements(const Tensor& tensor, int64_t row_index, int64_t first, int64_t count) {
-  const size_t size = element_size(tensor);
+  const auto size = static_cast<size_t>(element_size(tensor.type));
   return {tensor.data, tensor.offset + static_cast<uint64_t>(row_index * tensor.row_stride + first) * size,
           static_cast<size_t>(count) * size, 0, 1};
 }
