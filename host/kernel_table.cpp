@@ -205,9 +205,10 @@ Status unserved(const Device& device, const Request& request) {
 std::span<const KernelRow> kernel_table() { return kTable; }
 
 bool is_candidate(const Device& device, const KernelRow& kernel, const Request& request) {
-  const bool fallback =
-      device.allow_fallback() && device.info().host_memory != 0 && kernel.backend == Backend::reference;
-  return kernel.operation() == request.operation && (kernel.backend == device.backend() || fallback) &&
+  // Most rows are of other backends: that is asked first, and of them no more.
+  const bool is_fallback =
+      kernel.backend == Backend::reference && device.allow_fallback() && device.info().host_memory != 0;
+  return (kernel.backend == device.backend() || is_fallback) && kernel.operation() == request.operation &&
          matches(kernel.activations, request.activations) && matches(kernel.weights, request.weights) &&
          matches(kernel.layouts, request.layout) &&
          (!request.size || exceeded(device, kernel, *request.size).takes == nullptr);
