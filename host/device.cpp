@@ -15,10 +15,16 @@ Device::Device(Backend backend, lowbit_device_info info, std::span<const KernelR
                const lowbit_device_options& how)
     : backend_(backend),
       info_(info),
+      allow_fallback_(how.allow_fallback != 0),
       kernels_(kernels),
       states_(new std::atomic<KernelState>[kernels.size()]()),
-      allow_fallback_(how.allow_fallback != 0),
-      guard_(how.guard) {}
+      guard_(how.guard) {
+  for (const KernelRow& kernel : kernels) {
+    if (is_of(*this, kernel) && has_features(*this, kernel)) {
+      kernels_of_[static_cast<size_t>(kernel.operation())].push_back(&kernel);
+    }
+  }
+}
 
 Device::~Device() {
   // A failure is only in lowbit_last_error(): nobody is left to return it to.

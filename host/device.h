@@ -1,6 +1,7 @@
 // What a backend must provide: memory, streams, and copies between host and device. Kernels come from the kernel table.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "codes.h"
 #include "lowbit/lowbit.h"
 #include "status.h"
 
@@ -66,6 +68,10 @@ class Device : public std::enable_shared_from_this<Device> {
 
   // The table, best first; every row of every backend.
   std::span<const KernelRow> kernels() const { return kernels_; }
+  // The rows that may serve an operation here, if the guard lets them, best first.
+  std::span<const KernelRow* const> kernels(lowbit_operation operation) const {
+    return kernels_of_[static_cast<size_t>(operation)];
+  }
   KernelState state(const KernelRow& kernel) const;
   void set_state(const KernelRow& kernel, KernelState state);
 
@@ -99,9 +105,10 @@ class Device : public std::enable_shared_from_this<Device> {
 
   Backend backend_;
   lowbit_device_info info_;
-  std::span<const KernelRow> kernels_;
-  std::unique_ptr<std::atomic<KernelState>[]> states_;
   bool allow_fallback_;
+  std::span<const KernelRow> kernels_;
+  std::array<std::vector<const KernelRow*>, kOperationCount> kernels_of_;
+  std::unique_ptr<std::atomic<KernelState>[]> states_;
   std::shared_ptr<Device> fallback_;
   Fallback passed_over_;
   lowbit_guard guard_;

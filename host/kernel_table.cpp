@@ -181,9 +181,17 @@ Limit exceeded(const Device& device, const KernelRow& kernel, const ProjectionSi
   if (size.depth > kernel.max_depth) return {"takes sums of no more products than {}", kernel.max_depth};
   if (size.rows != 0 && size.box_rows < kernel.min_box_rows)
     return {"takes {} rows and more that are contiguous and of a multiple of 16 bytes", kernel.min_box_rows};
+  if (kernel.min_outputs == 0 || size.outputs == 0) return {nullptr, 0};
   const int64_t min_outputs = kernel.min_outputs * device.multiprocessors();
-  if (size.outputs != 0 && size.outputs < min_outputs) return {"takes {} outputs and more", min_outputs};
+  if (size.outputs < min_outputs) return {"takes {} outputs and more", min_outputs};
   return {nullptr, 0};
+}
+
+// Whether the row takes the request's formats, layout and size.
+bool fits(const Device& device, const KernelRow& kernel, const Request& request) {
+  return matches(kernel.activations, request.activations) && matches(kernel.weights, request.weights) &&
+         matches(kernel.layouts, request.layout) &&
+         (!request.size || exceeded(device, kernel, *request.size).takes == nullptr);
 }
 
 // The sentence that no row of the device's backend can serve, with why not.
@@ -204,18 +212,22 @@ Status unserved(const Device& device, const Request& request) {
 
 std::span<const KernelRow> kernel_table() { return kTable; }
 
-bool is_candidate(const Device& device, const KernelRow& kernel, const Request& request) {
-  // Most rows are of other backends: that is asked first, and of them no more.
-  const bool is_fallback =
+bool is_of(const Device& device, const KernelRow& kernel) {
+  const bool fills_in =
       kernel.backend == Backend::reference && device.allow_fallback() && device.info().host_memory != 0;
-  return (kernel.backend == device.backend() || is_fallback) && kernel.operation() == request.operation &&
-         matches(kernel.activations, request.activations) && matches(kernel.weights, request.weights) &&
-         matches(kernel.layouts, request.layout) &&
-         (!request.size || exceeded(device, kernel, *request.size).takes == nullptr);
+  return kernel.backend == device.backend() || fills_in;
+}
+
+bool has_features(const Device& device, const KernelRow& kernel) {
+  return (kernel.features & ~device.info().features) == 0;
+}
+
+bool is_candidate(const Device& device, const KernelRow& kernel, const Request& request) {
+  return is_of(device, kernel) && kernel.operation() == request.operation && fits(device, kernel, request);
 }
 
 bool is_usable(const Device& device, const KernelRow& kernel) {
-  return (kernel.features & ~device.info().features) == 0 && device.state(kernel) != KernelState::barred;
+  return has_features(device, kernel) && device.state(kernel) != KernelState::barred;
 }
 
 std::string size_limit(const Device& device, const KernelRow& kernel, const ProjectionSize& size) {
@@ -234,9 +246,9 @@ std::string why_not(const Device& device, const KernelRow& kernel) {
 }
 
 Status choose(const Device& device, const Request& request, const KernelRow** kernel) {
-  for (const KernelRow& candidate : device.kernels()) {
-    if (is_candidate(device, candidate, request) && is_usable(device, candidate)) {
-      *kernel = &candidate;
+  for (const KernelRow* candidate : device.kernels(request.operation)) {
+    if (fits(device, *candidate, request) && device.state(*candidate) != KernelState::barred) {
+      *kernel = candidate;
       return {};
     }
   }

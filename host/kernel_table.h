@@ -74,6 +74,9 @@ struct Request {
   std::optional<ProjectionSize> size = {};
 };
 
+// Whether the row is of the device's backend, or of the reference, which may fill in for it.
+bool is_of(const Device& device, const KernelRow& kernel);
+bool has_features(const Device& device, const KernelRow& kernel);
 // Whether the row is made for such a call on such a device, whatever the device has and the guard found.
 bool is_candidate(const Device& device, const KernelRow& kernel, const Request& request);
 // Whether it may serve: its features are there and it is not barred.
@@ -101,7 +104,9 @@ Status execute(Stream& stream, const KernelRow& kernel, const Operation& operati
   const auto function = std::get<KernelFunction<Operation>>(kernel.launch);
   Profiler* const profiler = stream.device().profiler();
   if (profiler == nullptr || !stream.is_measured) return function(stream, operation);
-  return profiler->measure(stream, kernel.name, work_of(operation), [&] { return function(stream, operation); });
+  Profiler::Call call{kernel.name, work_of(operation)};
+  LOWBIT_TRY(profiler->begin(stream, &call));
+  return profiler->end(stream, &call, function(stream, operation));
 }
 
 // Runs `operation` by `kernel` on `stream`.

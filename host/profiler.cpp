@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <system_error>
 
@@ -68,17 +69,21 @@ double Durations::quantile(double share) const {
   return 0;
 }
 
-Status Profiler::measure(Stream& stream, const char* kernel, const Work& work, const std::function<Status()>& launch) {
+Status Profiler::begin(Stream& stream, Call* call) {
   DeviceTimes* const times = stream.times(*this);
-  Call call{kernel, stream.number, work, round_, Clock::now(), {}};
-  if (times != nullptr) LOWBIT_TRY(times->begin(kernel));
-  const Status launched = launch();
-  call.end = Clock::now();
-  if (times != nullptr) {
-    const Status ended = times->end(launched.ok() ? &call : nullptr);
+  call->stream = stream.number;
+  call->round = round_;
+  call->begin = Clock::now();
+  return times == nullptr ? Status() : times->begin(call->kernel);
+}
+
+Status Profiler::end(Stream& stream, Call* call, Status launched) {
+  call->end = Clock::now();
+  if (DeviceTimes* const times = stream.times(*this)) {
+    Status ended = times->end(launched.ok() ? call : nullptr);
     return launched.ok() ? ended : launched;
   }
-  if (launched.ok()) record(call, call.begin, call.end - call.begin);
+  if (launched.ok()) record(*call, call->begin, call->end - call->begin);
   return launched;
 }
 
@@ -128,7 +133,7 @@ std::vector<lowbit_profile_entry> Profiler::entries() const {
     entry.p99 = totals.durations.quantile(0.99);
     entries.push_back(entry);
   }
-  std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.total > b.total; });
+  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.total > b.total; });
   return entries;
 }
 

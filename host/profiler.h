@@ -4,12 +4,11 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <mutex>
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "lowbit/lowbit.h"
@@ -42,18 +41,20 @@ class Profiler {
 
   // A call, on the host: what it launched, and when.
   struct Call {
-    const char* kernel;  // static
-    uint64_t stream;     // its number
+    const char* kernel;  // the name in its row, and no copy
     Work work;
-    uint64_t round;  // of the profile: reset() begins another
-    Clock::time_point begin, end;
+    uint64_t stream = 0;  // its number
+    uint64_t round = 0;   // of the profile: reset() begins another
+    Clock::time_point begin = {}, end = {};
   };
 
   // `runs_at_once`: whether kernels have run when their call returns.
   explicit Profiler(bool runs_at_once) : runs_at_once_(runs_at_once) {}
 
-  // Measures the work that `launch` gives to the stream: by the host's clock, or later by the device's.
-  Status measure(Stream& stream, const char* kernel, const Work& work, const std::function<Status()>& launch);
+  // What the stream is given between the two is measured, by the host's clock, or later by the device's. end() takes what
+  // came of it, and returns that; a failure is not measured.
+  Status begin(Stream& stream, Call* call);
+  Status end(Stream& stream, Call* call, Status launched);
   // A kernel that ran, on the host's clock. What was called before the last reset() is left out.
   void record(const Call& call, Clock::time_point begin, std::chrono::nanoseconds duration);
 
@@ -86,7 +87,7 @@ class Profiler {
   std::atomic<uint64_t> round_ = 0;
   mutable std::mutex mutex_;
   Clock::time_point start_ = Clock::now();
-  std::map<std::string_view, Totals> totals_;
+  std::unordered_map<const char*, Totals> totals_;
   std::vector<Event> events_;
   uint64_t left_out_ = 0;  // of the trace
   std::mutex times_mutex_;

@@ -76,13 +76,12 @@ Status Validator::extent(const char* name, const Tensor& tensor, int axis, int64
 Status Validator::disjoint(std::span<const Operand> operands) const {
   for (const Operand& a : operands) {
     if (!a.written) continue;
+    const uint64_t begin_a = position(*a.tensor), end_a = begin_a + static_cast<uint64_t>(span_bytes(*a.tensor));
     for (const Operand& b : operands) {
       if (a.tensor == b.tensor || b.tensor->data == nullptr) continue;
       if (!has_addresses_ && a.tensor->data != b.tensor->data) continue;
-      const uint64_t begin_a = position(*a.tensor), begin_b = position(*b.tensor);
-      const auto size_a = static_cast<uint64_t>(span_bytes(*a.tensor)),
-                 size_b = static_cast<uint64_t>(span_bytes(*b.tensor));
-      if (begin_a < begin_b + size_b && begin_b < begin_a + size_a) return fail("{} overlaps {}", a.name, b.name);
+      const uint64_t begin_b = position(*b.tensor), end_b = begin_b + static_cast<uint64_t>(span_bytes(*b.tensor));
+      if (begin_a < end_b && begin_b < end_a) return fail("{} overlaps {}", a.name, b.name);
     }
   }
   return {};

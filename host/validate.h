@@ -19,9 +19,6 @@ int64_t span_bytes(const Tensor& tensor);
 // "[2, 3, 4]"
 std::string shape_text(const Tensor& tensor);
 
-// Bytes from the first element to the end of the last row; -1 when that does not fit in 2^62.
-int64_t span_bytes(const Tensor& tensor);
-
 // A tensor of a call. Its data is NULL where an optional one is left out.
 struct Operand {
   const char* name;
