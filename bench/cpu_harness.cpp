@@ -24,15 +24,16 @@ constexpr const char* kCompiler = "gcc " __VERSION__;
 std::vector<Contestant> open_devices(int threads) {
   setenv("LOWBIT_THREADS", std::to_string(threads).c_str(), 1);  // read when a device is opened
   std::vector<Contestant> contestants;
-  for (const Isa& isa : isas()) {
+  for (const core::cpu::Roof& roof : core::cpu::roofs()) {
+    if (roof.features == 0) continue;
     try {
-      Device device = Device::open({.backend = "cpu", .disabled_features = ~isa.features});
+      Device device = Device::open({.backend = "cpu", .disabled_features = ~roof.features});
       const lowbit_device_info info = device.info();
-      if (info.features != isa.features) continue;
+      if (info.features != roof.features) continue;
       device.warm_up();
       Stream stream(device);
       contestants.push_back(
-          {fmt::format("{}_t{}", info.isa, threads), &isa, threads, std::move(device), std::move(stream)});
+          {fmt::format("{}_t{}", info.isa, threads), &roof, threads, std::move(device), std::move(stream)});
     } catch (const Error& error) {
       if (error.status() != LOWBIT_UNAVAILABLE) throw;
     }

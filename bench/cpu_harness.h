@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "cpu_isas.h"
+#include "cpu/roofs.h"
 #include "lowbit/lowbit.hpp"
 #include "subject.h"
 
@@ -26,8 +26,8 @@ namespace lowbit::bench {
 
 // A device of one instruction set and number of threads.
 struct Contestant {
-  std::string name;  // "avx2_t1"
-  const Isa* isa;
+  std::string name;             // "avx2_t1"
+  const core::cpu::Roof* roof;  // of its instruction set
   int threads;
   Device device;
   Stream stream;

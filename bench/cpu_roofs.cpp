@@ -50,7 +50,7 @@ size_t share_of(double bytes, int threads) {
 
 Subject make_registers(const Contestant& contestant) {
   constexpr int64_t kRounds = 1 << 16;
-  const auto multiply_adds = contestant.isa->multiply_adds;
+  const auto multiply_adds = contestant.roof->multiply_adds;
   const auto each_call = static_cast<double>(multiply_adds(1)) * kRounds;
   return {.label = "from registers only", .bytes = 0, .operations = 2 * each_call, .copies = 1, .call = [=](int) {
             multiply_adds(kRounds);
@@ -69,7 +69,7 @@ Subject make_read(const Contestant& contestant, double bytes, int copies) {
           .bytes = static_cast<double>(size),
           .operations = 0,
           .copies = copies,
-          .call = [=, read = contestant.isa->read](int copy) {
+          .call = [=, read = contestant.roof->read](int copy) {
             const auto* from = static_cast<const std::byte*>(buffers->at(static_cast<size_t>(copy)).data());
             team->run([=](int thread) { read(from + static_cast<size_t>(thread) * share, share); });
           }};

@@ -117,10 +117,12 @@ CudaDevice::CudaDevice(int ordinal, const cudaDeviceProp& properties, lowbit_dev
                        std::span<const KernelRow> kernels, const lowbit_device_options& how)
     : core::Device(Backend::cuda, info, kernels, how),
       ordinal_(ordinal),
+      capability_(properties.major * 10 + properties.minor),
       multiprocessors_(properties.multiProcessorCount) {}
 
 Status CudaDevice::initialize() {
   const CurrentDevice current(ordinal_);
+  LOWBIT_TRY(ask_rates());
   int most_shared = 0;
   LOWBIT_TRY(check(cudaDeviceGetAttribute(&most_shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, ordinal_),
                    "asking for the shared memory of a block"));
@@ -170,6 +172,47 @@ void CudaDevice::release(void* memory) noexcept {
   for (const CudaStream* stream : streams_) cudaStreamSynchronize(stream->handle());
   for (void* kept : kept_) cudaFreeAsync(kept, allocations_);
   kept_.clear();
+}
+
+uint64_t CudaDevice::memory_reserved() const {
+  uint64_t size = 0;
+  cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrReservedMemCurrent, &size);
+  return size;
+}
+
+Status CudaDevice::ask_rates() {
+  // Multiply-adds of int8 that a multiprocessor's tensor cores do in a cycle: what NVIDIA's data sheets have of a board's
+  // dense int8 operations, over its multiprocessors and its boost clock.
+  struct Architecture {
+    int capability;
+    double multiply_adds;
+  };
+  constexpr Architecture kArchitectures[] = {
+      {75, 1024},   // T4: 130 TOPS, 40 at 1.59 GHz
+      {80, 2048},   // A100: 624 TOPS, 108 at 1.41 GHz
+      {86, 1024},   // RTX 3090: 284 TOPS, 82 at 1.70 GHz
+      {89, 1024},   // RTX 4090: 661 TOPS, 128 at 2.52 GHz
+      {90, 4096},   // H100 SXM: 1979 TOPS, 132 at 1.83 GHz
+      {100, 8192},  // B200: 4500 TOPS, 148 at 1.85 GHz
+      {120, 1024},  // RTX 5060: clpeak measures 165 TOPS, 30 at 2.74 GHz
+  };
+  int memory_clock = 0, memory_width = 0, clock = 0;  // kHz, bits, kHz
+  LOWBIT_TRY(check(cudaDeviceGetAttribute(&memory_clock, cudaDevAttrMemoryClockRate, ordinal_), "asking for clocks"));
+  LOWBIT_TRY(
+      check(cudaDeviceGetAttribute(&memory_width, cudaDevAttrGlobalMemoryBusWidth, ordinal_), "asking for widths"));
+  LOWBIT_TRY(check(cudaDeviceGetAttribute(&clock, cudaDevAttrClockRate, ordinal_), "asking for clocks"));
+  rates_.bytes = 2.0 * memory_clock * 1e-6 * memory_width / 8;  // at both edges
+  for (const Architecture& architecture : kArchitectures) {
+    if (architecture.capability != capability_) continue;
+    rates_.multiply_adds = architecture.multiply_adds * multiprocessors_ * clock * 1e-6;
+  }
+  return {};
+}
+
+double CudaDevice::least_time(const core::Work& work) {
+  const double moving = rates_.bytes == 0 ? 0 : work.bytes / rates_.bytes;
+  const double multiplying = rates_.multiply_adds == 0 ? 0 : work.operations / 2 / rates_.multiply_adds;
+  return std::max(moving, multiplying);
 }
 
 Status CudaDevice::zero(void* memory, size_t size) {

@@ -44,6 +44,8 @@ class CudaDevice final : public core::Device {
 
   Status allocate(size_t size, void** memory) override;
   void release(void* memory) noexcept override;
+  uint64_t memory_reserved() const override;
+  double least_time(const core::Work& work) override;
   Status create_stream(std::unique_ptr<core::Stream>* stream) override;
   Status wrap_stream(void* native, std::unique_ptr<core::Stream>* stream) override;
 
@@ -54,9 +56,15 @@ class CudaDevice final : public core::Device {
  private:
   friend class CudaStream;
   Status start_clock() override;
+  // What the device can do at most in a nanosecond.
+  struct Rates {
+    double bytes, multiply_adds;
+  };
+  Status ask_rates();
 
-  int ordinal_;
+  int ordinal_, capability_;  // 90: compute capability 9.0
   int multiprocessors_;
+  Rates rates_ = {};
   cudaMemPool_t pool_ = nullptr;
   cudaStream_t allocations_ = nullptr;
   mutable std::mutex mutex_;

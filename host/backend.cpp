@@ -203,7 +203,8 @@ lowbit_status lowbit_device_get_memory(const lowbit_device* device, lowbit_memor
     const Validator check("device_get_memory");
     if (device == nullptr) return check.fail("device is NULL");
     LOWBIT_TRY(check_struct(check, "info", info));
-    write_struct({.in_use = device->device->memory_in_use(), .peak = device->device->memory_peak()}, info);
+    const Device& of = *device->device;
+    write_struct({.in_use = of.memory_in_use(), .peak = of.memory_peak(), .reserved = of.memory_reserved()}, info);
     return {};
   });
 }

@@ -21,6 +21,8 @@ template <typename Struct>
 inline constexpr size_t kFirstSize = sizeof(Struct);
 template <>
 inline constexpr size_t kFirstSize<lowbit_query> = offsetof(lowbit_query, rows);
+template <>
+inline constexpr size_t kFirstSize<lowbit_memory_info> = offsetof(lowbit_memory_info, reserved);
 
 // A struct_size beyond it is a mistake, whose bytes are not looked at.
 constexpr size_t kMostStructSize = 4096;
@@ -88,8 +90,11 @@ lowbit_status call(const char* operation, lowbit_stream* stream, const Args* arg
     LOWBIT_TRY(validate(check, on.device(), copy));
     const std::array<Operand, n> tensors = operands(copy);
     LOWBIT_TRY(check.disjoint(tensors));
-    if (host_memory == nullptr) return enqueue(on, copy);
-    return host_memory->call(on, tensors, [&](Stream& stream_of_tensors) { return enqueue(stream_of_tensors, copy); });
+    const auto enqueue_on = [&](Stream& stream_of_tensors) {
+      stream_of_tensors.call = operation;
+      return enqueue(stream_of_tensors, copy);
+    };
+    return host_memory == nullptr ? enqueue_on(on) : host_memory->call(on, tensors, enqueue_on);
   });
 }
 

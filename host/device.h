@@ -25,6 +25,7 @@ class Profiler;
 class RhoStatistics;
 class Samples;
 class Stream;
+struct Work;
 
 // Why the first choice was passed over.
 struct Fallback {
@@ -97,6 +98,10 @@ class Device : public std::enable_shared_from_this<Device> {
   uint64_t memory_peak() const { return memory_peak_; }
   void count_memory(size_t size);
   void uncount_memory(size_t size) { memory_in_use_ -= size; }
+  // Bytes that were taken from the driver or the system, and not given back.
+  virtual uint64_t memory_reserved() const { return memory_in_use_; }
+  // The least time for such work, in ns; 0 where nothing is known.
+  virtual double least_time(const Work&) { return 0; }
 
  private:
   // Puts the device's clock beside the host's, before a profile starts. LOWBIT_UNSUPPORTED where there is none.
@@ -203,6 +208,7 @@ class Stream {
   void set_fault(Status fault);
   const Status& fault() const { return fault_; }
 
+  const char* call = "";  // of lowbit.h without its prefix: the last
   const char* last_kernel = "";
   Fallback fallback;                              // of the last operation
   std::shared_ptr<RhoStatistics> rho_statistics;  // NULL while nobody asks for them

@@ -10,6 +10,7 @@
 
 #include "cpu/detect.h"
 #include "cpu/machine.h"
+#include "cpu/roofs.h"
 #include "invalid_argument.h"
 #include "text.h"
 
@@ -35,7 +36,7 @@ class HostDevice final : public Device {
  public:
   HostDevice(int threads, Backend backend, const lowbit_device_info& info, std::span<const KernelRow> kernels,
              const lowbit_device_options& how)
-      : Device(backend, info, kernels, how), threads_(threads) {}
+      : Device(backend, info, kernels, how), threads_(threads), floors_(info.features, threads) {}
   int parts(int64_t tasks, double nanoseconds) const override {
     return cpu::worthwhile_parts(threads_, tasks, nanoseconds);
   }
@@ -50,6 +51,7 @@ class HostDevice final : public Device {
     return {};
   }
   void release(void* memory) noexcept override { std::free(memory); }
+  double least_time(const Work& work) override { return floors_.least_time(work.bytes, work.operations); }
   Status create_stream(std::unique_ptr<Stream>* stream) override {
     *stream = std::make_unique<HostStream>(shared_from_this());
     return {};
@@ -57,6 +59,7 @@ class HostDevice final : public Device {
 
  private:
   int threads_;
+  cpu::Floors floors_;
 };
 
 std::string processor_name() {

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <memory>
 #include <system_error>
@@ -71,6 +72,7 @@ double Durations::quantile(double share) const {
 
 Status Profiler::begin(Stream& stream, Call* call) {
   DeviceTimes* const times = stream.times(*this);
+  call->caller = stream.call;
   call->stream = stream.number;
   call->round = round_;
   call->begin = Clock::now();
@@ -105,7 +107,7 @@ void Profiler::record(const Call& call, Clock::time_point begin, std::chrono::na
     return;
   }
   const auto nanoseconds = [](Clock::duration d) { return std::chrono::nanoseconds(d).count(); };
-  events_.push_back({call.kernel, call.stream, nanoseconds(begin - start_), duration.count(),
+  events_.push_back({call.kernel, call.caller, call.stream, nanoseconds(begin - start_), duration.count(),
                      nanoseconds(call.begin - start_), nanoseconds(call.end - call.begin), call.work});
 }
 
@@ -159,8 +161,9 @@ Status Profiler::write_trace(const char* path, std::string_view process) const {
   const auto add = [&](const Event& e, const char* category, size_t lane, int64_t begin, int64_t duration) {
     text += fmt::format(
         ",\n{{\"name\":\"{}\",\"cat\":\"{}\",\"ph\":\"X\",\"pid\":1,\"tid\":{},\"ts\":{:.3f},\"dur\":{:.3f},"
-        "\"args\":{{\"bytes\":{:.0f},\"operations\":{:.0f}}}}}",
-        e.kernel, category, lane, microseconds(begin), microseconds(duration), e.work.bytes, e.work.operations);
+        "\"args\":{{\"call\":\"{}\",\"bytes\":{:.0f},\"operations\":{:.0f}}}}}",
+        e.kernel, category, lane, microseconds(begin), microseconds(duration), e.caller, e.work.bytes,
+        e.work.operations);
   };
   std::map<uint64_t, size_t> streams;
   for (const Event& e : events_) {
@@ -220,6 +223,21 @@ lowbit_status lowbit_profile_get_entries(const lowbit_device* device, lowbit_pro
     }
     std::copy_n(found.begin(), std::min(*count, found.size()), entries);
     *count = found.size();
+    return {};
+  });
+}
+
+lowbit_status lowbit_device_get_floor(lowbit_device* device, double bytes, double operations, double* nanoseconds) {
+  return boundary([&]() -> Status {
+    const Validator check("device_get_floor");
+    if (device == nullptr) return check.fail("device is NULL");
+    if (nanoseconds == nullptr) return check.fail("nanoseconds is NULL");
+    constexpr double kMost = std::numeric_limits<double>::max();
+    if (!(bytes >= 0 && bytes <= kMost)) return check.fail("bytes is {}, it must be finite and at least 0", bytes);
+    if (!(operations >= 0 && operations <= kMost)) {
+      return check.fail("operations is {}, it must be finite and at least 0", operations);
+    }
+    *nanoseconds = device->device->least_time({bytes, operations});
     return {};
   });
 }

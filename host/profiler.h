@@ -43,8 +43,9 @@ class Profiler {
   struct Call {
     const char* kernel;  // the name in its row, and no copy
     Work work;
-    uint64_t stream = 0;  // its number
-    uint64_t round = 0;   // of the profile: reset() begins another
+    const char* caller = "";  // as Stream::call has it: a projection quantizes its activations too
+    uint64_t stream = 0;      // its number
+    uint64_t round = 0;       // of the profile: reset() begins another
     Clock::time_point begin = {}, end = {};
   };
 
@@ -72,7 +73,7 @@ class Profiler {
 
  private:
   struct Event {
-    const char* kernel;
+    const char *kernel, *caller;
     uint64_t stream;
     int64_t begin, duration, call_begin, call_duration;  // ns, since start_
     Work work;

@@ -317,6 +317,8 @@ TEST_P(AbiTest, EveryEntry) {
   entries.call(ENTRY(lowbit_device_get_info), device, &info);
   lowbit_memory_info memory{.struct_size = sizeof(memory)};
   entries.call(ENTRY(lowbit_device_get_memory), device, &memory);
+  double floor = 0;
+  entries.call(ENTRY(lowbit_device_get_floor), device, 1e4, 1e4, &floor);
   lowbit_fallback fallback{.struct_size = sizeof(fallback)};
   entries.call(ENTRY(lowbit_device_get_fallback), device, &fallback);
   lowbit_backend_info backend{.struct_size = sizeof(backend)};

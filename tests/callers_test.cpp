@@ -82,6 +82,8 @@ void ask(const Device& device, size_t caller) {
   const lowbit_memory_info memory = device.memory();
   EXPECT_GT(memory.in_use, 0u);
   EXPECT_LE(memory.in_use, device.memory().peak);
+  EXPECT_GT(memory.reserved, 0u);
+  EXPECT_EQ(device.floor(4096, 0), device.floor(4096, 0));
   device.warm_up(1u << caller % 6);
   lowbit_backend_info info{.struct_size = sizeof(info)};
   EXPECT_EQ(lowbit_backend_get_info(static_cast<uint32_t>(caller % 4), &info), LOWBIT_OK);

@@ -241,11 +241,13 @@ TEST_F(CliTest, ProfileAsJsonAndAsText) {
   const json report = json::parse(output_of(profile + Arguments{"--json"}));
   EXPECT_EQ(report["tokens"], 5);
   EXPECT_GT(report["memory_peak"], 0);
+  EXPECT_GE(report["memory_reserved"], report["memory_in_use"]);
   double sum = 0;
   std::set<std::string> operations;
   for (const json& kernel : report["kernels"]) {
     sum += kernel["total_ns"].get<double>();
     EXPECT_EQ(kernel["count"].get<int>() % 5, 0);
+    EXPECT_GT(kernel["floor_ns"], 0);
     const std::string name = kernel["kernel"];
     operations.insert(name.substr(0, name.find("_a8_")));
   }
@@ -254,7 +256,7 @@ TEST_F(CliTest, ProfileAsJsonAndAsText) {
   EXPECT_LE(report["kernels_ns"], report["wall_ns"]);
 
   const std::string text = output_of(profile + Arguments{"--profile", path("trace.json")});
-  for (const char* word : {"median us", "lowrank_projection_a8", "all kernels", "a token", "device memory"}) {
+  for (const char* word : {"median us", "of roof", "lowrank_projection_a8", "all kernels", "a token", "MB reserved"}) {
     EXPECT_NE(text.find(word), std::string::npos) << word << " in: " << text;
   }
   EXPECT_GT(json::parse(content("trace.json"))["traceEvents"].size(), 5u);

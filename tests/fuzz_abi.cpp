@@ -511,6 +511,12 @@ class Fuzzer {
     auto* const used = memory_.place(in, lowbit_memory_info{});
     plain("device_get_memory", {all_of(used)}, [&] { return lowbit_device_get_memory(cpu_.device, used); });
 
+    double floor = 0;
+    plain("device_get_floor", {}, [&] {
+      const auto bytes = static_cast<double>(in.number(4096)), operations = static_cast<double>(in.number(0));
+      return lowbit_device_get_floor(cpu_.device, std::min(bytes, 1e6), operations, &floor);
+    });
+
     const auto none = static_cast<int32_t>(in.number(1));
     lowbit_status_name(static_cast<lowbit_status>(none));
     lowbit_runtime_name(static_cast<lowbit_runtime>(none));

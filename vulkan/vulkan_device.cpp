@@ -210,6 +210,7 @@ Status VulkanDevice::allocate(size_t size, MemoryKind kind, Allocation* made) {
       }
     }
     if (result == VK_SUCCESS) {
+      memory_reserved_ += allocation.size = needs.size;
       result = vk.vkBindBufferMemory(device_, allocation.buffer, allocation.memory, 0);
     }
     allocation.is_cached = (has & kCached) != 0;
@@ -234,6 +235,7 @@ Status VulkanDevice::allocate(size_t size, MemoryKind kind, Allocation* made) {
 void VulkanDevice::free(const Allocation& allocation) noexcept {
   vk.vkDestroyBuffer(device_, allocation.buffer, nullptr);
   vk.vkFreeMemory(device_, allocation.memory, nullptr);
+  memory_reserved_ -= allocation.size;
 }
 
 Status VulkanDevice::allocate(size_t size, void** memory) {

@@ -65,6 +65,7 @@ class VulkanDevice final : public core::Device {
 
   Status allocate(size_t size, void** memory) override;
   void release(void* memory) noexcept override;
+  uint64_t memory_reserved() const override { return memory_reserved_; }
   Status create_stream(std::unique_ptr<core::Stream>* stream) override;
   Status wrap_stream(void* native, std::unique_ptr<core::Stream>* stream) override;
 
@@ -88,6 +89,7 @@ class VulkanDevice final : public core::Device {
     VkBuffer buffer = VK_NULL_HANDLE;
     VkDeviceMemory memory = VK_NULL_HANDLE;
     std::byte* mapped = nullptr;
+    uint64_t size = 0;       // of the memory
     bool is_cached = false;  // the host reads it at the speed of its own memory
   };
   enum class MemoryKind { device, upload, download };
@@ -152,6 +154,7 @@ class VulkanDevice final : public core::Device {
   mutable std::mutex memory_mutex_;
   std::map<VkBuffer, Allocation> allocations_;
   std::list<Retired> retired_;
+  std::atomic<uint64_t> memory_reserved_ = 0;
   std::set<std::shared_ptr<Timeline>> timelines_;
   mutable std::mutex lost_mutex_;
   Status lost_;

@@ -125,6 +125,12 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int ord
         return *value = static_cast<int>(p.sharedMemPerBlock), cudaSuccess;
       case cudaDevAttrMultiProcessorCount:
         return *value = p.multiProcessorCount, cudaSuccess;
+      case cudaDevAttrClockRate:
+        return *value = 1'830'000, cudaSuccess;
+      case cudaDevAttrMemoryClockRate:
+        return *value = 2'619'000, cudaSuccess;
+      case cudaDevAttrGlobalMemoryBusWidth:
+        return *value = 5120, cudaSuccess;
       case cudaDevAttrL2CacheSize:
         return *value = p.l2CacheSize, cudaSuccess;
       case cudaDevAttrMaxThreadsPerMultiProcessor:

@@ -9,7 +9,10 @@
 
 namespace lowbit::emulation {
 
-struct Pool {};  // memory that is freed goes back to the host at once, and AddressSanitizer knows
+// Memory that is freed goes back to the host at once, and AddressSanitizer knows.
+struct Pool {
+  int device;
+};
 
 namespace {
 
@@ -141,7 +144,7 @@ cudaError_t cudaFreeHost(void* memory) {
 }
 
 cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps*) {
-  return call(__func__, [=] { return *pool = new Pool, cudaSuccess; });
+  return call(__func__, [=] { return *pool = new Pool{current_device()}, cudaSuccess; });
 }
 
 cudaError_t cudaMemPoolDestroy(cudaMemPool_t pool) {
@@ -150,6 +153,17 @@ cudaError_t cudaMemPoolDestroy(cudaMemPool_t pool) {
 
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) {
   return call(__func__, [] { return cudaSuccess; });
+}
+
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value) {
+  return call(__func__, [=] {
+    if (attribute != cudaMemPoolAttrReservedMemCurrent) return cudaErrorInvalidValue;
+    uint64_t size = 0;
+    for (const auto& [address, allocation] : allocated()) {
+      if (allocation.type == cudaMemoryTypeDevice && allocation.device == pool->device) size += allocation.size;
+    }
+    return *static_cast<uint64_t*>(value) = size, cudaSuccess;
+  });
 }
 
 cudaError_t cudaMallocAsync(void** memory, size_t size, cudaStream_t handle) {

@@ -1,9 +1,9 @@
 # The cpu's kernels for instruction sets that the machine need not have: the same files in plain x86-64 code, their
 # intrinsics replaced by functions (x86.h). Only optimised: with sanitizers they take minutes.
 
-add_library(lowbit_simulated STATIC simulation/amx.cpp simulation/detect.cpp)
+add_library(lowbit_simulated STATIC simulation/amx.cpp simulation/detect.cpp simulation/roofs.cpp)
 set(simulated_sources ${LOWBIT_SOURCES})
-list(REMOVE_ITEM simulated_sources host/cpu/detect.cpp)
+list(REMOVE_ITEM simulated_sources host/cpu/detect.cpp host/cpu/roofs.cpp)
 list(TRANSFORM simulated_sources PREPEND ${PROJECT_SOURCE_DIR}/)
 target_sources(lowbit_simulated PRIVATE ${simulated_sources})
 target_include_directories(lowbit_simulated
@@ -28,6 +28,7 @@ set(simulated_amx -DLOWBIT_SIMULATED=64)
 foreach(isa avx2 avxvnni avx512vnni amx)
   get_target_property(files lowbit_${isa} SOURCES)
   list(TRANSFORM files REPLACE "^${PROJECT_SOURCE_DIR}/host/cpu/" "")
+  list(REMOVE_ITEM files ${isa}/roof.cpp)
   lowbit_add_isa(lowbit_simulated ${isa} ${simulated_${isa}} ${files})
   target_link_libraries(lowbit_simulated_${isa} PRIVATE lowbit_simulation)
 endforeach()

@@ -328,11 +328,21 @@ LOWBIT_API lowbit_status lowbit_profile_get_entries(const lowbit_device* device,
  * "otherData" says how many it leaves out. LOWBIT_INVALID_ARGUMENT if the file cannot be written. */
 LOWBIT_API lowbit_status lowbit_profile_write_trace(const lowbit_device* device, const char* path);
 
+/* The least time in which the device could do a kernel's work, as lowbit_profile_entry counts it: what moving the bytes or
+ * doing the operations takes, whichever is longer. Over a kernel's time it is the kernel's share of the roof. cpu: a plain
+ * read of as many bytes by the device's threads, hot in the cache that holds them, and int8 multiply-adds on registers,
+ * measured by the first call for a size, in milliseconds: nothing else should run. reference: the read alone. cuda: from
+ * the clocks and widths that the driver tells. vulkan: 0, since Vulkan tells neither. A kernel that leaves out work, as a
+ * sparse decoder tail does, may take less. Bytes and operations are at least 0. */
+LOWBIT_API lowbit_status lowbit_device_get_floor(lowbit_device* device, double bytes, double operations,
+                                                 double* nanoseconds);
+
 /* Memory of the device that buffers, weights and the scratch of streams take. */
 typedef struct lowbit_memory_info {
   uint32_t struct_size;
-  uint64_t in_use; /* bytes */
-  uint64_t peak;   /* the most that were in use at once since the device was opened */
+  uint64_t in_use;   /* bytes */
+  uint64_t peak;     /* the most that were in use at once since the device was opened */
+  uint64_t reserved; /* taken from the driver: in use, kept for later, or for lowbit's own copies to and from the host */
 } lowbit_memory_info;
 /* Fills in `info`, whose struct_size is set. */
 LOWBIT_API lowbit_status lowbit_device_get_memory(const lowbit_device* device, lowbit_memory_info* info);

@@ -96,6 +96,12 @@ class Device {
     return entries;
   }
   void write_trace(const std::string& path) const { check(lowbit_profile_write_trace(get(), path.c_str())); }
+  // In ns; 0 where it is not known.
+  double floor(double bytes, double operations) const {
+    double nanoseconds = 0;
+    check(lowbit_device_get_floor(get(), bytes, operations, &nanoseconds));
+    return nanoseconds;
+  }
   lowbit_memory_info memory() const {
     lowbit_memory_info info{.struct_size = sizeof(info)};
     check(lowbit_device_get_memory(get(), &info));

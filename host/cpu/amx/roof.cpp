@@ -2,9 +2,9 @@
 
 #include <cstring>
 
-#include "roofs.h"
+#include "cpu/roofs.h"
 
-namespace lowbit::bench::roofs {
+namespace lowbit::core::amx {
 namespace {
 
 struct alignas(64) TileConfig {
@@ -15,7 +15,7 @@ struct alignas(64) TileConfig {
 
 }  // namespace
 
-int64_t amx(int64_t rounds) {
+int64_t multiply_adds(int64_t rounds) {
   constexpr int kChains = 6;  // of eight tiles, two of which are operands
   const TileConfig config;
   asm volatile("" : : "m"(config));  // all of it is in memory: gcc 12 thinks that only 8 bytes are read
@@ -36,4 +36,4 @@ int64_t amx(int64_t rounds) {
   return rounds * kChains * 16 * 16 * 64;
 }
 
-}  // namespace lowbit::bench::roofs
+}  // namespace lowbit::core::amx

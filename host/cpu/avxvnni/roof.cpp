@@ -1,10 +1,10 @@
 #include <immintrin.h>
 
-#include "roofs.h"
+#include "cpu/roofs.h"
 
-namespace lowbit::bench::roofs {
+namespace lowbit::core::avxvnni {
 
-int64_t avxvnni(int64_t rounds) {
+int64_t multiply_adds(int64_t rounds) {
   constexpr int kChains = 12;
   __m256i a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(-5), sums[kChains] = {};
   for (int64_t i = 0; i < rounds; ++i) {
@@ -19,4 +19,4 @@ int64_t avxvnni(int64_t rounds) {
   return rounds * kChains * 32;
 }
 
-}  // namespace lowbit::bench::roofs
+}  // namespace lowbit::core::avxvnni

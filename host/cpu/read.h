@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-namespace lowbit::bench::roofs {
+namespace lowbit::core::cpu {
 namespace {
 
 template <typename Vector>
@@ -20,4 +20,4 @@ void read_all(const void* data, size_t size) {
 }
 
 }  // namespace
-}  // namespace lowbit::bench::roofs
+}  // namespace lowbit::core::cpu

@@ -1,10 +1,11 @@
 #include <arm_neon.h>
 
-#include "roofs.h"
+#include "cpu/read.h"
+#include "cpu/roofs.h"
 
-namespace lowbit::bench::roofs {
+namespace lowbit::core::dotprod {
 
-int64_t i8mm(int64_t rounds) {
+int64_t multiply_adds(int64_t rounds) {
   constexpr int kChains = 16;
   int8x16_t a = vdupq_n_s8(3), b = vdupq_n_s8(-5);
   int32x4_t sums[kChains] = {};
@@ -12,12 +13,14 @@ int64_t i8mm(int64_t rounds) {
 #pragma GCC unroll 16
     for (int32x4_t& sum : sums) {
       asm volatile("" : "+w"(a));  // a new operand, as far as the compiler knows
-      sum = vmmlaq_s32(sum, a, b);
+      sum = vdotq_s32(sum, a, b);
     }
   }
 #pragma GCC unroll 16
   for (int32x4_t& sum : sums) asm volatile("" : : "w"(sum));
-  return rounds * kChains * 32;
+  return rounds * kChains * 16;
 }
 
-}  // namespace lowbit::bench::roofs
+void read(const void* data, size_t size) { cpu::read_all<uint8x16_t>(data, size); }
+
+}  // namespace lowbit::core::dotprod

@@ -1,11 +1,11 @@
 #include <immintrin.h>
 
-#include "read.h"
-#include "roofs.h"
+#include "cpu/read.h"
+#include "cpu/roofs.h"
 
-namespace lowbit::bench::roofs {
+namespace lowbit::core::avx512vnni {
 
-int64_t avx512vnni(int64_t rounds) {
+int64_t multiply_adds(int64_t rounds) {
   constexpr int kChains = 16;
   __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(-5), sums[kChains] = {};
   for (int64_t i = 0; i < rounds; ++i) {
@@ -20,6 +20,6 @@ int64_t avx512vnni(int64_t rounds) {
   return rounds * kChains * 64;
 }
 
-void read64(const void* data, size_t size) { read_all<__m512i>(data, size); }
+void read(const void* data, size_t size) { cpu::read_all<__m512i>(data, size); }
 
-}  // namespace lowbit::bench::roofs
+}  // namespace lowbit::core::avx512vnni

@@ -1,11 +1,11 @@
 #include <immintrin.h>
 
-#include "read.h"
-#include "roofs.h"
+#include "cpu/read.h"
+#include "cpu/roofs.h"
 
-namespace lowbit::bench::roofs {
+namespace lowbit::core::avx2 {
 
-int64_t avx2(int64_t rounds) {
+int64_t multiply_adds(int64_t rounds) {
   constexpr int kChains = 12;
   __m256i a = _mm256_set1_epi16(3), b = _mm256_set1_epi16(-5), sums[kChains] = {};
   for (int64_t i = 0; i < rounds; ++i) {
@@ -20,6 +20,6 @@ int64_t avx2(int64_t rounds) {
   return rounds * kChains * 16;
 }
 
-void read32(const void* data, size_t size) { read_all<__m256i>(data, size); }
+void read(const void* data, size_t size) { cpu::read_all<__m256i>(data, size); }
 
-}  // namespace lowbit::bench::roofs
+}  // namespace lowbit::core::avx2
