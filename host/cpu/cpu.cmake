@@ -23,7 +23,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
   set(LOWBIT_CPU_DEFINITION LOWBIT_X86=1)
   set(avx512 -mavx2 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512)
   # g++ 12 takes the undefined operands of its own avx512fintrin.h for mistakes.
-  list(APPEND avx512 $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+  list(APPEND avx512 "$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized;-Wno-uninitialized>")
   lowbit_add_isa(lowbit avx2 -mavx2 ${cpu_projections} ${cpu_floats} ${cpu_streaming} avx2/roof.cpp)
   lowbit_add_isa(lowbit avxvnni "-mavx2;-mavxvnni" ${cpu_projections} avxvnni/roof.cpp)
   lowbit_add_isa(lowbit avx512vnni "${avx512}" ${cpu_projections} avx512vnni/roof.cpp)
