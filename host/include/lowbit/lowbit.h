@@ -337,12 +337,13 @@ LOWBIT_API lowbit_status lowbit_profile_write_trace(const lowbit_device* device,
 LOWBIT_API lowbit_status lowbit_device_get_floor(lowbit_device* device, double bytes, double operations,
                                                  double* nanoseconds);
 
-/* Memory of the device that buffers, weights and the scratch of streams take. */
+/* Memory of the device that buffers, weights and the scratch of streams take. What is reserved for it was taken from the
+ * driver: with what is kept for later, and vulkan's own for copies from and to the host. */
 typedef struct lowbit_memory_info {
   uint32_t struct_size;
   uint64_t in_use;   /* bytes */
   uint64_t peak;     /* the most that were in use at once since the device was opened */
-  uint64_t reserved; /* taken from the driver: in use, kept for later, or for lowbit's own copies to and from the host */
+  uint64_t reserved; /* bytes */
 } lowbit_memory_info;
 /* Fills in `info`, whose struct_size is set. */
 LOWBIT_API lowbit_status lowbit_device_get_memory(const lowbit_device* device, lowbit_memory_info* info);
