@@ -24,7 +24,7 @@ constexpr const char* kCompiler = "gcc " __VERSION__;
 std::vector<Contestant> open_devices(int threads) {
   setenv("LOWBIT_THREADS", std::to_string(threads).c_str(), 1);  // read when a device is opened
   std::vector<Contestant> contestants;
-  for (const core::cpu::Roof& roof : core::cpu::roofs()) {
+  for (const core::cpu::RoofKernels& roof : core::cpu::roof_kernels()) {
     if (roof.features == 0) continue;
     try {
       Device device = Device::open({.backend = "cpu", .disabled_features = ~roof.features});

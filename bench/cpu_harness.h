@@ -26,8 +26,8 @@ namespace lowbit::bench {
 
 // A device of one instruction set and number of threads.
 struct Contestant {
-  std::string name;             // "avx2_t1"
-  const core::cpu::Roof* roof;  // of its instruction set
+  std::string name;                    // "avx2_t1"
+  const core::cpu::RoofKernels* roof;  // of its instruction set
   int threads;
   Device device;
   Stream stream;

@@ -122,7 +122,7 @@ CudaDevice::CudaDevice(int ordinal, const cudaDeviceProp& properties, lowbit_dev
 
 Status CudaDevice::initialize() {
   const CurrentDevice current(ordinal_);
-  LOWBIT_TRY(ask_rates());
+  ask_rates();
   int most_shared = 0;
   LOWBIT_TRY(check(cudaDeviceGetAttribute(&most_shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, ordinal_),
                    "asking for the shared memory of a block"));
@@ -175,12 +175,14 @@ void CudaDevice::release(void* memory) noexcept {
 }
 
 uint64_t CudaDevice::memory_reserved() const {
+  const ApartFromCaptures apart;
   uint64_t size = 0;
-  cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrReservedMemCurrent, &size);
-  return size;
+  if (cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrReservedMemCurrent, &size) == cudaSuccess) return size;
+  cudaGetLastError();  // of a broken context, which the next call tells
+  return memory_in_use();
 }
 
-Status CudaDevice::ask_rates() {
+void CudaDevice::ask_rates() {
   // Multiply-adds of int8 that a multiprocessor's tensor cores do in a cycle: what NVIDIA's data sheets have of a board's
   // dense int8 operations, over its multiprocessors and its boost clock.
   struct Architecture {
@@ -196,23 +198,25 @@ Status CudaDevice::ask_rates() {
       {100, 8192},  // B200: 4500 TOPS, 148 at 1.85 GHz
       {120, 1024},  // RTX 5060: clpeak measures 165 TOPS, 30 at 2.74 GHz
   };
-  int memory_clock = 0, memory_width = 0, clock = 0;  // kHz, bits, kHz
-  LOWBIT_TRY(check(cudaDeviceGetAttribute(&memory_clock, cudaDevAttrMemoryClockRate, ordinal_), "asking for clocks"));
-  LOWBIT_TRY(
-      check(cudaDeviceGetAttribute(&memory_width, cudaDevAttrGlobalMemoryBusWidth, ordinal_), "asking for widths"));
-  LOWBIT_TRY(check(cudaDeviceGetAttribute(&clock, cudaDevAttrClockRate, ordinal_), "asking for clocks"));
-  rates_.bytes = 2.0 * memory_clock * 1e-6 * memory_width / 8;  // at both edges
+  const auto ask = [&](cudaDeviceAttr attribute) {
+    int value = 0;
+    if (cudaDeviceGetAttribute(&value, attribute, ordinal_) == cudaSuccess) return value;
+    cudaGetLastError();  // not known is not an error here
+    return 0;
+  };
+  const int memory_clock = ask(cudaDevAttrMemoryClockRate), clock = ask(cudaDevAttrClockRate);  // kHz
+  rates_.bytes = 2.0 * memory_clock * 1e-6 * ask(cudaDevAttrGlobalMemoryBusWidth) / 8;          // at both edges
   for (const Architecture& architecture : kArchitectures) {
     if (architecture.capability != capability_) continue;
     rates_.multiply_adds = architecture.multiply_adds * multiprocessors_ * clock * 1e-6;
   }
-  return {};
 }
 
 double CudaDevice::least_time(const core::Work& work) {
-  const double moving = rates_.bytes == 0 ? 0 : work.bytes / rates_.bytes;
-  const double multiplying = rates_.multiply_adds == 0 ? 0 : work.operations / 2 / rates_.multiply_adds;
-  return std::max(moving, multiplying);
+  const bool is_known = (work.bytes == 0 || rates_.bytes != 0) && (work.operations == 0 || rates_.multiply_adds != 0);
+  if (!is_known) return 0;
+  const double moving = work.bytes == 0 ? 0 : work.bytes / rates_.bytes;
+  return work.operations == 0 ? moving : std::max(moving, work.operations / 2 / rates_.multiply_adds);
 }
 
 Status CudaDevice::zero(void* memory, size_t size) {

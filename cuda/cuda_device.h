@@ -56,11 +56,11 @@ class CudaDevice final : public core::Device {
  private:
   friend class CudaStream;
   Status start_clock() override;
-  // What the device can do at most in a nanosecond.
+  // What the device can do at most in a nanosecond; 0: not known.
   struct Rates {
     double bytes, multiply_adds;
   };
-  Status ask_rates();
+  void ask_rates();
 
   int ordinal_, capability_;  // 90: compute capability 9.0
   int multiprocessors_;

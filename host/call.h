@@ -91,7 +91,7 @@ lowbit_status call(const char* operation, lowbit_stream* stream, const Args* arg
     const std::array<Operand, n> tensors = operands(copy);
     LOWBIT_TRY(check.disjoint(tensors));
     const auto enqueue_on = [&](Stream& stream_of_tensors) {
-      stream_of_tensors.call = operation;
+      stream_of_tensors.last_call = operation;
       return enqueue(stream_of_tensors, copy);
     };
     return host_memory == nullptr ? enqueue_on(on) : host_memory->call(on, tensors, enqueue_on);

@@ -20,7 +20,7 @@ Device::Device(Backend backend, lowbit_device_info info, std::span<const KernelR
       states_(new std::atomic<KernelState>[kernels.size()]()),
       guard_(how.guard) {
   for (const KernelRow& kernel : kernels) {
-    if (is_of(*this, kernel) && has_features(*this, kernel)) {
+    if (may_serve_on(*this, kernel) && has_features(*this, kernel)) {
       kernels_of_[static_cast<size_t>(kernel.operation())].push_back(&kernel);
     }
   }

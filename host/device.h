@@ -208,7 +208,7 @@ class Stream {
   void set_fault(Status fault);
   const Status& fault() const { return fault_; }
 
-  const char* call = "";  // of lowbit.h without its prefix: the last
+  const char* last_call = "";  // of lowbit.h, without its prefix
   const char* last_kernel = "";
   Fallback fallback;                              // of the last operation
   std::shared_ptr<RhoStatistics> rho_statistics;  // NULL while nobody asks for them

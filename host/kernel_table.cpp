@@ -212,7 +212,7 @@ Status unserved(const Device& device, const Request& request) {
 
 std::span<const KernelRow> kernel_table() { return kTable; }
 
-bool is_of(const Device& device, const KernelRow& kernel) {
+bool may_serve_on(const Device& device, const KernelRow& kernel) {
   const bool fills_in =
       kernel.backend == Backend::reference && device.allow_fallback() && device.info().host_memory != 0;
   return kernel.backend == device.backend() || fills_in;
@@ -223,7 +223,7 @@ bool has_features(const Device& device, const KernelRow& kernel) {
 }
 
 bool is_candidate(const Device& device, const KernelRow& kernel, const Request& request) {
-  return is_of(device, kernel) && kernel.operation() == request.operation && fits(device, kernel, request);
+  return may_serve_on(device, kernel) && kernel.operation() == request.operation && fits(device, kernel, request);
 }
 
 bool is_usable(const Device& device, const KernelRow& kernel) {

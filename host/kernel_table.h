@@ -75,7 +75,7 @@ struct Request {
 };
 
 // Whether the row is of the device's backend, or of the reference, which may fill in for it.
-bool is_of(const Device& device, const KernelRow& kernel);
+bool may_serve_on(const Device& device, const KernelRow& kernel);
 bool has_features(const Device& device, const KernelRow& kernel);
 // Whether the row is made for such a call on such a device, whatever the device has and the guard found.
 bool is_candidate(const Device& device, const KernelRow& kernel, const Request& request);

@@ -72,7 +72,7 @@ double Durations::quantile(double share) const {
 
 Status Profiler::begin(Stream& stream, Call* call) {
   DeviceTimes* const times = stream.times(*this);
-  call->caller = stream.call;
+  call->caller = stream.last_call;
   call->stream = stream.number;
   call->round = round_;
   call->begin = Clock::now();

@@ -43,7 +43,7 @@ class Profiler {
   struct Call {
     const char* kernel;  // the name in its row, and no copy
     Work work;
-    const char* caller = "";  // as Stream::call has it: a projection quantizes its activations too
+    const char* caller = "";  // as Stream::last_call has it: a projection quantizes its activations too
     uint64_t stream = 0;      // its number
     uint64_t round = 0;       // of the profile: reset() begins another
     Clock::time_point begin = {}, end = {};

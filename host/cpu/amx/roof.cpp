@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "cpu/roofs.h"
+#include "cpu/roof.h"
 
 namespace lowbit::core::amx {
 namespace {

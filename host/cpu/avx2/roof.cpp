@@ -1,7 +1,7 @@
 #include <immintrin.h>
 
 #include "cpu/read.h"
-#include "cpu/roofs.h"
+#include "cpu/roof.h"
 
 namespace lowbit::core::avx2 {
 

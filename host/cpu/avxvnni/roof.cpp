@@ -1,6 +1,6 @@
 #include <immintrin.h>
 
-#include "cpu/roofs.h"
+#include "cpu/roof.h"
 
 namespace lowbit::core::avxvnni {
 

@@ -1,7 +1,7 @@
 #include <arm_neon.h>
 
 #include "cpu/read.h"
-#include "cpu/roofs.h"
+#include "cpu/roof.h"
 
 namespace lowbit::core::dotprod {
 

@@ -1,6 +1,6 @@
 #include <arm_neon.h>
 
-#include "cpu/roofs.h"
+#include "cpu/roof.h"
 
 namespace lowbit::core::i8mm {
 

@@ -329,11 +329,12 @@ LOWBIT_API lowbit_status lowbit_profile_get_entries(const lowbit_device* device,
 LOWBIT_API lowbit_status lowbit_profile_write_trace(const lowbit_device* device, const char* path);
 
 /* The least time in which the device could do a kernel's work, as lowbit_profile_entry counts it: what moving the bytes or
- * doing the operations takes, whichever is longer. Over a kernel's time it is the kernel's share of the roof. cpu: a plain
- * read of as many bytes by the device's threads, hot in the cache that holds them, and int8 multiply-adds on registers,
- * measured by the first call for a size, in milliseconds: nothing else should run. reference: the read alone. cuda: from
- * the clocks and widths that the driver tells. vulkan: 0, since Vulkan tells neither. A kernel that leaves out work, as a
- * sparse decoder tail does, may take less. Bytes and operations are at least 0. */
+ * doing the operations takes, whichever is longer; 0 where that is not known. Over a kernel's time it is the kernel's share
+ * of the roof. cpu: a plain read of as many bytes, hot in the cache that holds them, and int8 multiply-adds on registers,
+ * by the device's threads, measured by the first call for a size, in milliseconds, or some 100 where caches do not hold
+ * them: nothing else should run. reference: the read alone. cuda: from the clocks and widths that the driver tells, bytes
+ * by the bandwidth of its memory, which work that stays in its L2 exceeds. vulkan: 0, since Vulkan tells neither. A kernel
+ * that leaves out work, as a sparse decoder tail does, may take less. Bytes and operations are at least 0. */
 LOWBIT_API lowbit_status lowbit_device_get_floor(lowbit_device* device, double bytes, double operations,
                                                  double* nanoseconds);
 
