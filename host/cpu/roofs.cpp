@@ -10,8 +10,8 @@
 #include <new>
 
 #include "cpu/machine.h"
-#include "cpu/read.h"
 #include "cpu/roof.h"
+#include "cpu/roof_loops.h"
 #include "lowbit/lowbit.h"
 
 namespace lowbit::core::cpu {

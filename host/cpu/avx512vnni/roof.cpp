@@ -1,22 +1,15 @@
 #include <immintrin.h>
 
-#include "cpu/read.h"
 #include "cpu/roof.h"
+#include "cpu/roof_loops.h"
 
 namespace lowbit::core::avx512vnni {
 
 int64_t multiply_adds(int64_t rounds) {
   constexpr int kChains = 16;
-  __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(-5), sums[kChains] = {};
-  for (int64_t i = 0; i < rounds; ++i) {
-#pragma GCC unroll 16
-    for (__m512i& sum : sums) {
-      asm volatile("" : "+v"(a));  // a new operand, as far as the compiler knows
-      sum = _mm512_dpbusd_epi32(sum, a, b);
-    }
-  }
-#pragma GCC unroll 16
-  for (__m512i& sum : sums) asm volatile("" : : "v"(sum));
+  const __m512i b = _mm512_set1_epi8(-5);
+  cpu::run_chains<kChains, __m512i>(rounds, _mm512_set1_epi8(3),
+                                    [&](__m512i sum, __m512i a) { return _mm512_dpbusd_epi32(sum, a, b); });
   return rounds * kChains * 64;
 }
 
