@@ -10,30 +10,15 @@
 #include <map>
 #include <set>
 #include <sstream>
-#include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "call.h"
 #include "dlpack.h"
 #include "fake_device.h"
 #include "guarded_pages.h"
-
-namespace lowbit::test {
-namespace {
-
-// As a struct of lowbit.h that has grown by its last field.
-struct Grown {
-  uint32_t struct_size;
-  int32_t first;
-  int64_t added;
-};
-
-}  // namespace
-}  // namespace lowbit::test
-
-template <>
-inline constexpr size_t lowbit::core::kFirstSize<lowbit::test::Grown> = offsetof(lowbit::test::Grown, added);
+#include "targets.h"
 
 namespace lowbit::test {
 namespace {
@@ -97,36 +82,118 @@ void destroy(DLManagedTensorVersioned* handle) {
   managed->deleter(managed);
 }
 
-// What a call may write: the bytes behind its pointers to what is not const.
+// What a call may write: the bytes behind a pointer to what is not const.
+struct Place {
+  void* bytes = nullptr;
+  size_t size = 0;
+  bool is_sized = false;             // it begins with a struct_size
+  void (*destroy)(void*) = nullptr;  // of the handle that lies there
+};
+
 template <typename T>
-std::string written_through(T* pointer) {
+Place place_behind(T* pointer) {
   if constexpr (Writable<T>) {
     if (pointer == nullptr) return {};
-    size_t size = sizeof(T);
-    if constexpr (Sized<T>) size = std::min<size_t>(size, pointer->struct_size);
-    return {reinterpret_cast<const char*>(pointer), size};
+    Place place{pointer, sizeof(T)};
+    if constexpr (Sized<T>) place.size = std::min<size_t>(sizeof(T), pointer->struct_size), place.is_sized = true;
+    if constexpr (requires { destroy(*pointer); }) place.destroy = [](void* at) { destroy(*static_cast<T*>(at)); };
+    return place;
   }
   return {};
 }
 template <typename Number>
-std::string written_through(Number) {
+Place place_behind(Number) {
   return {};
 }
 
-// What a call that succeeded has written is as before again; a handle that it made goes.
-template <typename T>
-void restore(T* pointer, const std::string& before) {
-  if constexpr (Writable<T>) {
-    if (before.empty() || std::memcmp(pointer, before.data(), before.size()) == 0) return;
-    if constexpr (requires { destroy(*pointer); }) destroy(*pointer);
-    if constexpr (Sized<T>) {
-      EXPECT_EQ(std::memcmp(pointer, before.data(), sizeof(pointer->struct_size)), 0) << "struct_size was written";
+std::vector<std::string> contents(const std::vector<Place>& places) {
+  std::vector<std::string> all;
+  for (const Place& place : places) all.emplace_back(static_cast<const char*>(place.bytes), place.size);
+  return all;
+}
+
+// A function, and arguments that change.
+struct Entry {
+  std::string name;
+  bool returns_status;
+  std::optional<lowbit_status> expected;               // of calls that are right; any where that is left open
+  std::function<std::optional<lowbit_status>()> call;  // nothing where it returns something else
+  std::function<std::vector<Place>()> places;          // behind the arguments
+
+  // What it has written is as before again; a handle that it made goes.
+  void accepts() const {
+    const std::vector<Place> written = places();
+    const std::vector<std::string> before = contents(written);
+    const std::optional<lowbit_status> status = call();
+    if (!status) return;
+    EXPECT_EQ(*status, expected.value_or(*status)) << lowbit_last_error();
+    EXPECT_NE(*status, LOWBIT_INTERNAL) << lowbit_last_error();
+    const std::vector<std::string> after = contents(written);
+    for (size_t i = 0; i < written.size(); ++i) {
+      if (after[i] == before[i]) continue;
+      const Place& place = written[i];
+      if (place.is_sized) {
+        EXPECT_EQ(after[i].substr(0, 4), before[i].substr(0, 4)) << "struct_size was written";
+      }
+      if (place.destroy != nullptr) place.destroy(place.bytes);
+      std::memcpy(place.bytes, before[i].data(), place.size);
     }
-    std::memcpy(pointer, before.data(), before.size());
   }
+
+  void refuses(const std::string& says) const {
+    const std::vector<Place> written = places();
+    const std::vector<std::string> before = contents(written);
+    EXPECT_EQ(call(), LOWBIT_INVALID_ARGUMENT) << says;
+    const std::string from = name.substr(std::strlen("lowbit_")) + ": ";
+    EXPECT_THAT(lowbit_last_error(), testing::AllOf(testing::StartsWith(from), HasSubstr(says)));
+    EXPECT_TRUE(contents(written) == before) << "it has written: " << says;
+  }
+
+  // The struct of `size` bytes, `first` in lowbit 0.1, at `valid`: in memory of exactly `room` bytes, as long as it goes,
+  // and zeros behind. place(struct) makes it the argument.
+  void resize(const std::string& parameter, const void* valid, size_t size, size_t first,
+              const std::function<void(void*)>& place) const {
+    const auto with = [&](size_t room, size_t struct_size, auto&& test) {
+      const GuardedPages pages(room, true);
+      const auto size_written = static_cast<uint32_t>(struct_size);
+      std::memcpy(pages.bytes().data(), valid, std::min(room, size));
+      std::memcpy(pages.bytes().data(), &size_written, sizeof(size_written));
+      place(pages.bytes().data());
+      test(pages.bytes());
+    };
+    for (size_t wrong : {size_t{0}, size_t{1}, size_t{4}, first - 1, kMostStructSize + 1, size_t{UINT32_MAX}}) {
+      with(size, wrong, [&](std::span<std::byte> bytes) {
+        const std::vector<std::byte> before(bytes.begin(), bytes.end());
+        refuses(fmt::format("{}.struct_size is {}, it may be {} to 4096", parameter, wrong, first));
+        EXPECT_TRUE(std::ranges::equal(bytes, before)) << "it was written";
+      });
+    }
+    with(size + 8, size + 8, [&](std::span<std::byte> bytes) {
+      bytes.back() = std::byte{1};
+      refuses(fmt::format("{} was made for a later lowbit than {}: its byte {} is not zero, and here it has {}",
+                          parameter, lowbit_version(), size + 7, size));
+      bytes.back() = {};
+      accepts();
+      EXPECT_THAT(bytes.subspan(size), testing::Each(std::byte{})) << "it was written";
+    });
+    with(first, first, [&](auto) { accepts(); });
+  }
+};
+
+// Makes one argument wrong in every way, and right again.
+template <typename T>
+void spoil(const Entry& entry, const std::string& parameter, T*& argument) {
+  T* const valid = std::exchange(argument, nullptr);
+  const bool refuses_null = entry.returns_status && kOptional.count(fmt::format("{}.{}", entry.name, parameter)) == 0;
+  refuses_null ? entry.refuses(parameter + " is NULL") : entry.accepts();
+  if constexpr (Sized<T>) {
+    entry.resize(parameter, valid, sizeof(T), kFirstSize<std::remove_const_t<T>>,
+                 [&](void* moved) { argument = static_cast<T*>(moved); });
+  }
+  argument = valid;
 }
 template <typename Number>
-void restore(Number, const std::string&) {}
+void spoil(const Entry&, const std::string&, Number) {}
 
 class Entries {
  public:
@@ -134,16 +201,23 @@ class Entries {
   // one argument after the other. Handles go to places that are to hold something else than NULL.
   template <typename Result, typename... Parameters>
   void call(const char* name, std::optional<lowbit_status> expected, Result (*function)(Parameters...),
-            std::type_identity_t<Parameters>... valid) {
+            std::type_identity_t<Parameters>... arguments) {
     SCOPED_TRACE(name);
     called_.insert(name);
     const auto declared = declared_.find(name);
     ASSERT_TRUE(declared != declared_.end()) << "lowbit.h does not declare it";
     ASSERT_EQ(declared->second.size(), sizeof...(Parameters)) << "of those that lowbit.h declares";
-    const Entry<Result, Parameters...> entry{name, expected, function, declared->second, {valid...}};
-    entry.accepts(entry.valid);
-    [&]<size_t... I>(std::index_sequence<I...>) { (entry.template spoil<I>(), ...); }
-    (std::index_sequence_for<Parameters...>());
+    constexpr bool kReturnsStatus = std::is_same_v<Result, lowbit_status>;
+    const Entry entry{name, kReturnsStatus, expected,
+                      [&] {
+                        if constexpr (kReturnsStatus) return std::optional(function(arguments...));
+                        function(arguments...);
+                        return std::optional<lowbit_status>();
+                      },
+                      [&] { return std::vector<Place>{place_behind(arguments)...}; }};
+    entry.accepts();
+    [[maybe_unused]] auto parameter = declared->second.begin();
+    (spoil(entry, *parameter++, arguments), ...);
   }
 
   void expect_all() const {
@@ -152,94 +226,6 @@ class Entries {
   }
 
  private:
-  template <typename Result, typename... Parameters>
-  struct Entry {
-    using Arguments = std::tuple<Parameters...>;
-    static constexpr bool kFails = std::is_same_v<Result, lowbit_status>;
-    const char* name;
-    std::optional<lowbit_status> expected;
-    Result (*function)(Parameters...);
-    const std::vector<std::string>& parameters;
-    Arguments valid;
-
-    std::vector<std::string> written(const Arguments& arguments) const {
-      return std::apply([](auto... each) { return std::vector<std::string>{written_through(each)...}; }, arguments);
-    }
-
-    void accepts(const Arguments& arguments) const {
-      if constexpr (kFails) {
-        const std::vector<std::string> before = written(arguments);
-        const lowbit_status status = std::apply(function, arguments);
-        if (expected) {
-          EXPECT_EQ(status, *expected) << lowbit_last_error();
-        }
-        EXPECT_NE(status, LOWBIT_INTERNAL) << lowbit_last_error();
-        size_t i = 0;
-        std::apply([&](auto... each) { (restore(each, before[i++]), ...); }, arguments);
-      } else {
-        std::apply(function, arguments);
-      }
-    }
-
-    void refuses(const Arguments& arguments, const std::string& says) const {
-      if constexpr (kFails) {
-        const std::vector<std::string> before = written(arguments);
-        EXPECT_EQ(std::apply(function, arguments), LOWBIT_INVALID_ARGUMENT) << says;
-        const std::string from = std::string(name).substr(std::strlen("lowbit_")) + ": ";
-        EXPECT_THAT(lowbit_last_error(), testing::AllOf(testing::StartsWith(from), HasSubstr(says)));
-        EXPECT_TRUE(written(arguments) == before) << "it has written: " << says;
-      }
-    }
-
-    template <size_t I>
-    void spoil() const {
-      using Parameter = std::tuple_element_t<I, Arguments>;
-      if constexpr (std::is_pointer_v<Parameter>) {
-        Arguments without = valid;
-        std::get<I>(without) = nullptr;
-        if (!kFails || kOptional.count(fmt::format("{}.{}", name, parameters[I])) != 0) {
-          accepts(without);
-        } else {
-          refuses(without, fmt::format("{} is NULL", parameters[I]));
-        }
-        if constexpr (Sized<std::remove_pointer_t<Parameter>>) resize<I>();
-      }
-    }
-
-    // The struct in memory of exactly `room` bytes, as long as it goes, and zeros behind.
-    template <size_t I>
-    void resize() const {
-      using Struct = std::remove_const_t<std::remove_pointer_t<std::tuple_element_t<I, Arguments>>>;
-      constexpr size_t kSize = sizeof(Struct), kFirst = kFirstSize<Struct>;
-      const auto with = [&](size_t room, size_t struct_size, auto&& test) {
-        const GuardedPages pages(room, true);
-        Struct* const moved = reinterpret_cast<Struct*>(pages.bytes().data());
-        std::memcpy(pages.bytes().data(), std::get<I>(valid), std::min(room, kSize));
-        moved->struct_size = static_cast<uint32_t>(struct_size);
-        Arguments arguments = valid;
-        std::get<I>(arguments) = moved;
-        test(arguments, pages.bytes());
-      };
-      for (size_t size : {size_t{0}, size_t{1}, size_t{4}, kFirst - 1, kMostStructSize + 1, size_t{UINT32_MAX}}) {
-        with(kSize, size, [&](const Arguments& arguments, std::span<std::byte> bytes) {
-          const std::vector<std::byte> before(bytes.begin(), bytes.end());
-          refuses(arguments, fmt::format("{}.struct_size is {}, it may be {} to 4096", parameters[I], size, kFirst));
-          EXPECT_TRUE(std::ranges::equal(bytes, before)) << "it was written";
-        });
-      }
-      with(kSize + 8, kSize + 8, [&](const Arguments& arguments, std::span<std::byte> bytes) {
-        bytes.back() = std::byte{1};
-        refuses(arguments,
-                fmt::format("{} was made for a later lowbit than {}: its byte {} is not zero, and here it has {}",
-                            parameters[I], lowbit_version(), kSize + 7, kSize));
-        bytes.back() = {};
-        accepts(arguments);
-        EXPECT_THAT(bytes.subspan(kSize), testing::Each(std::byte{})) << "it was written";
-      });
-      with(kFirst, kFirst, [&](const Arguments& arguments, auto) { accepts(arguments); });
-    }
-  };
-
   const std::map<std::string, std::vector<std::string>> declared_ = declared_entries();
   std::set<std::string> called_;
 };
@@ -249,7 +235,7 @@ class Entries {
 #define ENTRY(function) #function, LOWBIT_OK, &function
 #define ENTRY_THAT_MAY_FAIL(function) #function, std::nullopt, &function  // on some backend, for a reason of its own
 
-class AbiTest : public testing::TestWithParam<const char*> {
+class AbiTest : public testing::TestWithParam<Target> {
  protected:
   void SetUp() override {
     const lowbit_device_options options = device_options();
@@ -267,7 +253,7 @@ class AbiTest : public testing::TestWithParam<const char*> {
     lowbit_device_close(device);
   }
   static lowbit_device_options device_options() {
-    return {.struct_size = sizeof(lowbit_device_options), .backend = GetParam(), .guard = LOWBIT_GUARD_OFF};
+    return {.struct_size = sizeof(lowbit_device_options), .backend = GetParam().backend, .guard = LOWBIT_GUARD_OFF};
   }
   // A piece of the buffer that no other tensor has.
   lowbit_tensor tensor(lowbit_type type, std::initializer_list<int64_t> shape) {
@@ -488,91 +474,13 @@ TEST_P(AbiTest, ExplainNamesTheKernelOfACall) {
     }
   }
   for (lowbit_buffer* piece : memory) lowbit_buffer_destroy(piece);
-  if (std::string(GetParam()) == "cuda" || std::string(GetParam()) == "vulkan") {
+  const std::string backend = GetParam().backend;
+  if (backend == "cuda" || backend == "vulkan") {
     EXPECT_GE(kernels.size(), 5u) << "sizes tell kernels apart";
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, AbiTest, testing::Values(LOWBIT_TEST_BACKENDS),
-                         [](const auto& of) { return std::string(of.param); });
-
-// ---- Structs that grow ----------------------------------------------------------------------------------------------
-
-// In memory of exactly `size` bytes, of which those behind Grown are zero.
-class Placed {
- public:
-  explicit Placed(uint32_t size) : pages_(size, true) {
-    const Grown value{size, 7, 8};
-    std::memcpy(pages_.bytes().data(), &value, std::min<size_t>(size, sizeof(value)));
-  }
-  Grown* get() const { return reinterpret_cast<Grown*>(pages_.bytes().data()); }
-  std::byte& byte(size_t index) const { return pages_.bytes()[index]; }
-
- private:
-  GuardedPages pages_;
-};
-
-TEST(Abi, StructsOfOtherVersionsAreRead) {
-  const core::Validator check("test");
-  Grown read{};
-  ASSERT_TRUE(core::read_struct(check, "grown", Placed(8).get(), &read).ok());
-  EXPECT_EQ(read.first, 7);
-  EXPECT_EQ(read.added, 0) << "an earlier version has no such field";
-  for (uint32_t size : {16, 24, 4096}) {
-    ASSERT_TRUE(core::read_struct(check, "grown", Placed(size).get(), &read).ok()) << size;
-    EXPECT_EQ(read.added, 8) << size;
-  }
-  const Placed later(24);
-  later.byte(23) = std::byte{1};
-  EXPECT_THAT(core::read_struct(check, "grown", later.get(), &read).sentence(),
-              HasSubstr("test: grown was made for a later lowbit than"));
-  later.get()->struct_size = 7;
-  EXPECT_EQ(core::read_struct(check, "grown", later.get(), &read).sentence(),
-            "test: grown.struct_size is 7, it may be 8 to 4096");
-}
-
-TEST(Abi, StructsOfOtherVersionsAreWritten) {
-  for (uint32_t size : {8, 16, 24}) {
-    const Placed placed(size);
-    core::write_struct({.first = -1, .added = -1}, placed.get());
-    EXPECT_EQ(placed.get()->struct_size, size);
-    EXPECT_EQ(placed.get()->first, -1);
-    for (size_t i = 8; i < size; ++i) EXPECT_EQ(placed.byte(i), i < 16 ? std::byte{0xff} : std::byte{}) << i;
-  }
-}
-
-// What programs of lowbit 0.1 say, on 64 bits. A struct that grew has a line in call.h.
-TEST(Abi, FirstSizesStay) {
-  static_assert(sizeof(void*) == 8);
-  EXPECT_EQ(kFirstSize<lowbit_vulkan_handles>, 72u);
-  EXPECT_EQ(kFirstSize<lowbit_device_options>, 48u);
-  EXPECT_EQ(kFirstSize<lowbit_device_info>, 208u);
-  EXPECT_EQ(kFirstSize<lowbit_backend_info>, 280u);
-  EXPECT_EQ(kFirstSize<lowbit_query>, 16u);
-  EXPECT_EQ(kFirstSize<lowbit_memory_info>, 24u);
-  EXPECT_EQ(kFirstSize<lowbit_fallback>, 264u);
-  EXPECT_EQ(kFirstSize<lowbit_rho_statistics>, 112u);
-  EXPECT_EQ(kFirstSize<lowbit_rho_gate>, 48u);
-  EXPECT_EQ(kFirstSize<lowbit_rho_verdict>, 136u);
-  EXPECT_EQ(kFirstSize<lowbit_quantize_pack_args>, 232u);
-  EXPECT_EQ(kFirstSize<lowbit_pack_weight_args>, 232u);
-  EXPECT_EQ(kFirstSize<lowbit_weight_desc>, 72u);
-  EXPECT_EQ(kFirstSize<lowbit_lowrank_projection_args>, 256u);
-  EXPECT_EQ(kFirstSize<lowbit_decoder_tail_args>, 256u);
-  EXPECT_EQ(kFirstSize<lowbit_rho_compress_args>, 224u);
-  EXPECT_EQ(kFirstSize<lowbit_rho_expand_args>, 224u);
-  EXPECT_EQ(kFirstSize<lowbit_plan_config>, 32u);
-  EXPECT_EQ(kFirstSize<lowbit_capabilities>, 12u);
-  EXPECT_EQ(kFirstSize<lowbit_plan>, 12u);
-  EXPECT_EQ(kFirstSize<lowbit_model>, 72u);
-  EXPECT_EQ(kFirstSize<lowbit_memory_estimate>, 104u);
-  // Structs that others hold by value, and those that arrays hold.
-  EXPECT_EQ(sizeof(lowbit_tensor), 72u);
-  EXPECT_EQ(sizeof(lowbit_activations), 160u);
-  EXPECT_EQ(sizeof(lowbit_candidate), 336u);
-  EXPECT_EQ(sizeof(lowbit_profile_entry), 64u);
-  EXPECT_EQ(sizeof(lowbit_memory_bucket), 16u);
-}
+INSTANTIATE_TEST_SUITE_P(Devices, AbiTest, testing::ValuesIn(unmasked_targets()), name_of_target);
 
 }  // namespace
 }  // namespace lowbit::test

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "fake_device.h"
-#include "lowbit/lowbit.h"
+#include "targets.h"
 
 namespace lowbit::test {
 
@@ -53,7 +53,7 @@ inline constexpr Spoiled kSpoiled[] = {
     {"", [](lowbit_tensor& t) { last_axis(t) = INT64_MAX, t.size = 0; }},
 };
 
-class ArgumentsTest : public testing::TestWithParam<const char*> {
+class ArgumentsTest : public testing::TestWithParam<Target> {
  protected:
   void SetUp() override {
     device = open();
@@ -67,7 +67,7 @@ class ArgumentsTest : public testing::TestWithParam<const char*> {
   }
   static lowbit_device* open() {
     const lowbit_device_options options{
-        .struct_size = sizeof(options), .backend = GetParam(), .guard = LOWBIT_GUARD_OFF};
+        .struct_size = sizeof(options), .backend = GetParam().backend, .guard = LOWBIT_GUARD_OFF};
     lowbit_device* opened = nullptr;
     const lowbit_status status = lowbit_device_open(&options, &opened);
     EXPECT_TRUE(status == LOWBIT_OK || status == LOWBIT_UNAVAILABLE) << lowbit_last_error();

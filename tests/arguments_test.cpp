@@ -166,8 +166,7 @@ TEST_P(ArgumentsTest, RhoExpand) {
   expect_enum_refused<Args>(call, valid, ENUM(Args, encoding), {-1, 1, 2, 5, 6});
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, ArgumentsTest, testing::Values(LOWBIT_TEST_BACKENDS),
-                         [](const auto& of) { return std::string(of.param); });
+INSTANTIATE_TEST_SUITE_P(Devices, ArgumentsTest, testing::ValuesIn(unmasked_targets()), name_of_target);
 
 }  // namespace
 }  // namespace lowbit::test

@@ -124,8 +124,7 @@ class CallersTest : public testing::TestWithParam<Target> {
 
   std::vector<Bytes> expected;
 };
-INSTANTIATE_TEST_SUITE_P(Targets, CallersTest, testing::ValuesIn(targets()),
-                         [](const auto& of) { return std::string(of.param.name); });
+INSTANTIATE_TEST_SUITE_P(Targets, CallersTest, testing::ValuesIn(targets()), name_of_target);
 
 TEST_P(CallersTest, WithADeviceEach) {
   in_threads([&](size_t caller) {

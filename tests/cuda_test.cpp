@@ -360,6 +360,12 @@ class CudaErrorsTest : public CudaTest {
   }
 };
 
+// It has an H100's clocks and memory, and two of its multiprocessors.
+TEST_F(CudaTest, FloorIsOfTheEmulatedGpu) {
+  EXPECT_DOUBLE_EQ(device->floor(2 * 2.619e9 * 5120 / 8, 0), 1e9);
+  EXPECT_DOUBLE_EQ(device->floor(0, 2 * 4096 * 1.83e9 * 2), 1e9);
+}
+
 TEST_F(CudaErrorsTest, WhyThereIsNoDevice) {
   emulation::set_driver(0);
   EXPECT_THAT(open_error().what(), HasSubstr("no_driver: "));

@@ -65,15 +65,6 @@ TEST_P(DeviceFiguresTest, FloorOfVeryLittleAndVeryMuch) {
   }
 }
 
-#if LOWBIT_EMULATION
-// It has an H100's clocks and memory, and two of its multiprocessors.
-TEST_P(DeviceFiguresTest, FloorOfTheEmulatedGpu) {
-  if (backend() != "cuda") GTEST_SKIP() << "the host is not emulated";
-  EXPECT_DOUBLE_EQ(device->floor(2 * 2.619e9 * 5120 / 8, 0), 1e9);
-  EXPECT_DOUBLE_EQ(device->floor(0, 2 * 4096 * 1.83e9 * 2), 1e9);
-}
-#endif
-
 TEST_P(DeviceFiguresTest, RefusesWhatIsNoAmount) {
   const auto expect_refused = [&](double bytes, double operations, double* floor, const std::string& words) {
     EXPECT_EQ(lowbit_device_get_floor(device->get(), bytes, operations, floor), LOWBIT_INVALID_ARGUMENT);
@@ -87,8 +78,7 @@ TEST_P(DeviceFiguresTest, RefusesWhatIsNoAmount) {
   EXPECT_EQ(floor, -1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, DeviceFiguresTest, testing::ValuesIn(targets()),
-                         [](const auto& of) { return std::string(of.param.name); });
+INSTANTIATE_TEST_SUITE_P(Devices, DeviceFiguresTest, testing::ValuesIn(targets()), name_of_target);
 
 }  // namespace
 }  // namespace lowbit::test

@@ -402,8 +402,7 @@ TEST_P(DlpackTest, ViewsComeBackAsTheyWere) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, DlpackTest, testing::ValuesIn(targets()),
-                         [](const auto& of) { return std::string(of.param.name); });
+INSTANTIATE_TEST_SUITE_P(Devices, DlpackTest, testing::ValuesIn(targets()), name_of_target);
 
 }  // namespace
 }  // namespace lowbit::test

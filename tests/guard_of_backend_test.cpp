@@ -1,4 +1,4 @@
-// The parity guard on the backend LOWBIT_GUARDED_BACKEND: a wrong kernel of each operation comes first in the table.
+// The parity guard on each backend that it guards: a wrong kernel of each operation comes first in the table.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,6 +13,7 @@
 
 #include "fake_device.h"
 #include "mix.h"
+#include "targets.h"
 #include "values.h"
 #include "wrong_kernels.h"
 
@@ -25,22 +26,25 @@ using testing::StartsWith;
 constexpr int64_t kValues = 1000;
 constexpr int64_t kBeyondCases = 8000;  // elements that no output of a built-in case has
 
-class GuardOfBackend : public testing::Test {
+std::vector<Target> guarded_targets() {
+  std::vector<Target> guarded = unmasked_targets();
+  std::erase_if(guarded, [](const Target& target) { return std::string(target.backend) == "reference"; });
+  return guarded;
+}
+
+class GuardOfBackend : public testing::TestWithParam<Target> {
  protected:
   void SetUp() override {
-    try {
-      right.emplace(Device::open({.backend = LOWBIT_GUARDED_BACKEND, .guard = LOWBIT_GUARD_OFF}));
-    } catch (const Error& error) {
-      if (error.status() != LOWBIT_UNAVAILABLE) throw;
-      GTEST_SKIP() << error.what();
-    }
+    std::string absent;
+    right = test::open(GetParam(), &absent, LOWBIT_GUARD_OFF);
+    if (!right) GTEST_SKIP() << absent;
   }
   core::Backend backend() const { return right->get()->device->backend(); }
 
   // The same device with another kernel table.
   static Device open(std::span<const core::KernelRow> rows, lowbit_guard guard) {
     std::shared_ptr<core::Device> opened;
-    const core::Status status = core::open_device({.backend = LOWBIT_GUARDED_BACKEND, .guard = guard}, rows, &opened);
+    const core::Status status = core::open_device({.backend = GetParam().backend, .guard = guard}, rows, &opened);
     if (!status.ok()) throw std::runtime_error(status.sentence());
     Device device = Device::open({.backend = "reference"});
     device.get()->device = opened;
@@ -66,7 +70,7 @@ lowbit_candidate best(const Device& device, lowbit_operation operation) {
   return device.explain({.operation = operation, .activations = LOWBIT_INT8, .weights = LOWBIT_INT8}).at(0);
 }
 
-TEST_F(GuardOfBackend, AWrongKernelIsCaughtAndTheNextServes) {
+TEST_P(GuardOfBackend, AWrongKernelIsCaughtAndTheNextServes) {
   // The last words of what run_guard_case() reads first.
   constexpr int64_t kWord[] = {179, 1721, 152, 50, 573, 2294};
   const WrongTable<> table(backend(), "caught_");
@@ -79,8 +83,8 @@ TEST_F(GuardOfBackend, AWrongKernelIsCaughtAndTheNextServes) {
     EXPECT_EQ(wrong.kernel, table.names[static_cast<size_t>(i)]);
     EXPECT_EQ(wrong.selected, 0);
     const std::string reason = wrong.reason,
-                      begin = fmt::format("parity_mismatch: {} on {} '{}', word {}: ", wrong.kernel,
-                                          LOWBIT_GUARDED_BACKEND, device.info().name, kWord[i]);
+                      begin = fmt::format("parity_mismatch: {} on {} '{}', word {}: ", wrong.kernel, GetParam().backend,
+                                          device.info().name, kWord[i]);
     ASSERT_THAT(reason, StartsWith(begin));
     unsigned got = 0, expected = 0;
     int end = 0;
@@ -96,7 +100,7 @@ TEST_F(GuardOfBackend, AWrongKernelIsCaughtAndTheNextServes) {
   EXPECT_EQ(mix.results(stream), Mix::expected(kValues, true));
 }
 
-TEST_F(GuardOfBackend, WithoutItTheWrongBitsAreSeen) {
+TEST_P(GuardOfBackend, WithoutItTheWrongBitsAreSeen) {
   const WrongTable<> table(backend(), "unguarded_");
   const Device device = open(table.rows, LOWBIT_GUARD_OFF);
   const Mix mix(device, kValues, true);
@@ -108,7 +112,7 @@ TEST_F(GuardOfBackend, WithoutItTheWrongBitsAreSeen) {
 
 // ---- Samples of real calls -------------------------------------------------------------------------------------------
 
-TEST_F(GuardOfBackend, ASampleShowsWhatTheCasesDoNot) {
+TEST_P(GuardOfBackend, ASampleShowsWhatTheCasesDoNot) {
   constexpr int64_t kManyValues = 40000;
   const WrongTable<kBeyondCases> table(backend(), "sampled_");
   const Device device = open(table.rows, LOWBIT_GUARD_SAMPLE);
@@ -123,8 +127,7 @@ TEST_F(GuardOfBackend, ASampleShowsWhatTheCasesDoNot) {
     mix.run(stream, call);
     if (lowbit_stream_synchronize(stream.get()) == LOWBIT_OK) continue;
     const std::string reason = lowbit_last_error();
-    EXPECT_THAT(reason,
-                testing::HasSubstr(fmt::format("on {} '{}', word ", LOWBIT_GUARDED_BACKEND, device.info().name)));
+    EXPECT_THAT(reason, testing::HasSubstr(fmt::format("on {} '{}', word ", GetParam().backend, device.info().name)));
     EXPECT_TRUE(told.insert(reason.substr(0, reason.find(" on "))).second) << "after it was barred: " << reason;
     EXPECT_EQ(lowbit_stream_synchronize(stream.get()), LOWBIT_OK) << "it is told once";
     const auto operation =
@@ -147,7 +150,7 @@ TEST_F(GuardOfBackend, ASampleShowsWhatTheCasesDoNot) {
   EXPECT_EQ(mix.results(stream), Mix::expected(kManyValues, true));
 }
 
-TEST_F(GuardOfBackend, RightKernelsAreNotAccused) {
+TEST_P(GuardOfBackend, RightKernelsAreNotAccused) {
   constexpr int64_t kFewValues = 300;
   const Device device = open(core::kernel_table(), LOWBIT_GUARD_SAMPLE);
   const Mix mix(device, kFewValues, true), large(device, 10 * kFewValues, true);
@@ -281,7 +284,7 @@ class Forms {
   Buffer outputs_[3];
 };
 
-TEST_F(GuardOfBackend, RightKernelsAreNotAccusedOfAnyForm) {
+TEST_P(GuardOfBackend, RightKernelsAreNotAccusedOfAnyForm) {
   const Device device = open(core::kernel_table(), LOWBIT_GUARD_SAMPLE);
   const Forms forms(device);
   for (lowbit_rule rule : {LOWBIT_ABSMAX, LOWBIT_ABSMEAN}) {
@@ -298,7 +301,7 @@ TEST_F(GuardOfBackend, RightKernelsAreNotAccusedOfAnyForm) {
 }
 
 // What a call read and wrote may be another's by the time of the synchronize, or gone.
-TEST_F(GuardOfBackend, OperandsMayBeOverwrittenAndFreed) {
+TEST_P(GuardOfBackend, OperandsMayBeOverwrittenAndFreed) {
   constexpr int64_t kRows = 7, kDepth = 45, kColumns = 70;
   const Device device = open(core::kernel_table(), LOWBIT_GUARD_SAMPLE);
   const Stream stream(device);
@@ -331,7 +334,7 @@ TEST_F(GuardOfBackend, OperandsMayBeOverwrittenAndFreed) {
 }
 
 // A kernel that refuses data may leave anything behind, and is not accused of it.
-TEST_F(GuardOfBackend, RefusedDataIsNoMismatch) {
+TEST_P(GuardOfBackend, RefusedDataIsNoMismatch) {
   const Device device = open(core::kernel_table(), LOWBIT_GUARD_SAMPLE);
   const Stream stream(device);
   const std::vector<float> values(32 * 4, std::numeric_limits<float>::infinity());
@@ -350,6 +353,8 @@ TEST_F(GuardOfBackend, RefusedDataIsNoMismatch) {
   for (const core::KernelRow& row : core::kernel_table())
     EXPECT_NE(device.get()->device->state(row), core::KernelState::barred) << row.name;
 }
+
+INSTANTIATE_TEST_SUITE_P(Devices, GuardOfBackend, testing::ValuesIn(guarded_targets()), name_of_target);
 
 }  // namespace
 }  // namespace lowbit::test

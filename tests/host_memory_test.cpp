@@ -58,8 +58,7 @@ TEST_P(HostMemoryTest, RefusedDataIsToldByTheCall) {
   EXPECT_EQ(output, std::vector<float>(32, 7.0f));
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, HostMemoryTest, testing::ValuesIn(targets()),
-                         [](const auto& of) { return std::string(of.param.name); });
+INSTANTIATE_TEST_SUITE_P(Devices, HostMemoryTest, testing::ValuesIn(targets()), name_of_target);
 
 }  // namespace
 }  // namespace lowbit::test

@@ -135,8 +135,7 @@ TEST_P(RhoStatisticsTest, AreKeptOnlyWhileAsked) {
   EXPECT_EQ(error_of([&] { stream->rho_statistics(); }).status(), LOWBIT_INVALID_ARGUMENT);
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, RhoStatisticsTest, testing::ValuesIn(targets()),
-                         [](const auto& of) { return std::string(of.param.name); });
+INSTANTIATE_TEST_SUITE_P(Devices, RhoStatisticsTest, testing::ValuesIn(targets()), name_of_target);
 
 // Each limit by itself: at it all is well, just past it nothing is.
 TEST(RhoGate, EachLimitCounts) {

@@ -37,10 +37,21 @@ inline std::vector<Target> targets() {
   return built;
 }
 
+// Those with all that they have.
+inline std::vector<Target> unmasked_targets() {
+  std::vector<Target> unmasked = targets();
+  std::erase_if(unmasked, [](const Target& target) { return target.disabled_features != 0; });
+  return unmasked;
+}
+
+// For INSTANTIATE_TEST_SUITE_P.
+inline std::string name_of_target(const testing::TestParamInfo<Target>& of) { return of.param.name; }
+
 // Nothing, and the reason, where a GPU is absent; a host backend always opens.
-inline std::optional<Device> open(const Target& target, std::string* absent) {
+inline std::optional<Device> open(const Target& target, std::string* absent,
+                                  lowbit_guard guard = LOWBIT_GUARD_FIRST_USE) {
   try {
-    return Device::open({.backend = target.backend, .disabled_features = target.disabled_features});
+    return Device::open({.backend = target.backend, .disabled_features = target.disabled_features, .guard = guard});
   } catch (const Error& error) {
     const bool is_host = std::strcmp(target.backend, "cpu") == 0 || std::strcmp(target.backend, "reference") == 0;
     if (is_host || error.status() != LOWBIT_UNAVAILABLE) throw;

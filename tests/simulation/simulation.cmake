@@ -1,14 +1,15 @@
 # The cpu's kernels for instruction sets that the machine need not have: the same files in plain x86-64 code, their
 # intrinsics replaced by functions (x86.h). Only optimised: with sanitizers they take minutes.
 
-add_library(lowbit_simulated STATIC simulation/amx.cpp simulation/detect.cpp simulation/roofs.cpp)
-set(simulated_sources ${LOWBIT_SOURCES})
+add_library(lowbit_simulated STATIC
+  simulation/amx.cpp simulation/detect.cpp simulation/roofs.cpp $<TARGET_OBJECTS:lowbit_host>)
+set(simulated_sources ${LOWBIT_CONFIGURED_SOURCES})
 list(REMOVE_ITEM simulated_sources host/cpu/detect.cpp host/cpu/roofs.cpp)
 list(TRANSFORM simulated_sources PREPEND ${PROJECT_SOURCE_DIR}/)
 target_sources(lowbit_simulated PRIVATE ${simulated_sources})
 target_include_directories(lowbit_simulated
   PUBLIC ${PROJECT_SOURCE_DIR}/host/include PRIVATE ${PROJECT_SOURCE_DIR}/host ${CMAKE_CURRENT_SOURCE_DIR})
-target_compile_definitions(lowbit_simulated PRIVATE LOWBIT_VERSION="${PROJECT_VERSION}" ${LOWBIT_CPU_DEFINITION})
+target_compile_definitions(lowbit_simulated PRIVATE ${LOWBIT_CPU_DEFINITION})
 target_link_libraries(lowbit_simulated PRIVATE lowbit_options ${LOWBIT_FMT})
 if(OpenMP_CXX_FOUND)
   target_link_libraries(lowbit_simulated PRIVATE OpenMP::OpenMP_CXX)
@@ -33,7 +34,7 @@ foreach(isa avx2 avxvnni avx512vnni amx)
   target_link_libraries(lowbit_simulated_${isa} PRIVATE lowbit_simulation)
 endforeach()
 
-lowbit_add_test_executable(lowbit_simulated_parity_tests lowbit_simulated ${LOWBIT_PARITY_SOURCES})
+lowbit_add_parity_tests(lowbit_simulated_parity_tests lowbit_simulated)
 add_test(NAME lowbit_simulated_parity_tests COMMAND lowbit_simulated_parity_tests)
 set_tests_properties(lowbit_simulated_parity_tests PROPERTIES LABELS "parity;simulated"
   ENVIRONMENT "LOWBIT_TEST_BACKEND=cpu;OMP_WAIT_POLICY=passive")
