@@ -188,8 +188,7 @@ class RecurrenceTest : public testing::TestWithParam<Target> {
   std::optional<Device> device_;
   fs::path folder_;
 };
-INSTANTIATE_TEST_SUITE_P(Devices, RecurrenceTest, testing::ValuesIn(targets()),
-                         [](const auto& of) { return std::string(of.param.name); });
+INSTANTIATE_TEST_SUITE_P(Devices, RecurrenceTest, testing::ValuesIn(targets()), name_of_target);
 
 TEST_P(RecurrenceTest, Floats) {
   EXPECT_LT(difference({}, {}), kBound);

@@ -222,8 +222,7 @@ std::map<std::string, Npy> compute(const Device& device, const Case& golden) {
 }
 
 class GoldenLibraryTest : public testing::TestWithParam<Target> {};
-INSTANTIATE_TEST_SUITE_P(Devices, GoldenLibraryTest, testing::ValuesIn(targets()),
-                         [](const auto& of) { return std::string(of.param.name); });
+INSTANTIATE_TEST_SUITE_P(Devices, GoldenLibraryTest, testing::ValuesIn(targets()), name_of_target);
 
 TEST(Golden, TheHostBackendsAreAlwaysThere) {
   std::set<std::string> names;
@@ -254,8 +253,7 @@ std::vector<Target> host_targets() {
 }
 
 class GoldenCommandTest : public testing::TestWithParam<Target> {};
-INSTANTIATE_TEST_SUITE_P(Devices, GoldenCommandTest, testing::ValuesIn(host_targets()),
-                         [](const auto& of) { return std::string(of.param.name); });
+INSTANTIATE_TEST_SUITE_P(Devices, GoldenCommandTest, testing::ValuesIn(host_targets()), name_of_target);
 
 TEST_P(GoldenCommandTest, Op) {
   std::string absent;
